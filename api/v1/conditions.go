@@ -1,0 +1,158 @@
+package v1
+
+// Condition types. All but Reconciling, Stalled and Drifted are good when True.
+const (
+	// ConditionReady sums up the others: the specification runs and its workloads serve.
+	ConditionReady = "Ready"
+	// ConditionLicenseValid: the licence is well formed, signed by a known key and not expired.
+	ConditionLicenseValid = "LicenseValid"
+	// ConditionChannelReachable: the deploy server answers, or is not needed.
+	ConditionChannelReachable = "ChannelReachable"
+	// ConditionSpecResolved: the layers gave one specification that the chart's schema accepts.
+	ConditionSpecResolved = "SpecResolved"
+	// ConditionPreflight: the cluster offers what the release needs.
+	ConditionPreflight = "Preflight"
+	// ConditionReleased: the specification was installed through Helm, and its workloads became ready.
+	ConditionReleased = "Released"
+	// ConditionUpToDate: what runs is what the highest layers ask for. False while an update waits for something.
+	ConditionUpToDate = "UpToDate"
+	// ConditionVerified: the release's own probe passed. Unknown where it declares none.
+	ConditionVerified = "Verified"
+
+	// ConditionReconciling: work is under way and expected to end by itself.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled: nothing happens any more until somebody changes something.
+	ConditionStalled = "Stalled"
+	// ConditionDrifted: objects of the release differ from what was installed.
+	ConditionDrifted = "Drifted"
+)
+
+// Reasons of ConditionReady; where another condition stands in the way, Ready carries that condition's reason.
+const (
+	// ReasonReady: the specification runs and every workload is ready.
+	ReasonReady = "Ready"
+	// ReasonProgressing: work is under way: Helm runs, or workloads are starting.
+	ReasonProgressing = "Progressing"
+	// ReasonNamespaceNotGranted: the operator has no rights in the namespace of this resource.
+	ReasonNamespaceNotGranted = "NamespaceNotGranted"
+	// ReasonSuspended: spec.suspend is set.
+	ReasonSuspended = "Suspended"
+	// ReasonDeleting: the resource is being deleted, and its release uninstalled.
+	ReasonDeleting = "Deleting"
+	// ReasonInternalError: the operator met an error that it has no name for; it retries.
+	ReasonInternalError = "InternalError"
+)
+
+// Reasons of ConditionLicenseValid.
+const (
+	// ReasonLicenseValid: signed by a known key, not expired.
+	ReasonLicenseValid = "Valid"
+	// ReasonLicenseExpired: its time is over; the application goes on running.
+	ReasonLicenseExpired = "Expired"
+	// ReasonLicenseMalformed: the text is no licence token.
+	ReasonLicenseMalformed = "Malformed"
+	// ReasonLicenseSignatureInvalid: the token names a known key but was not signed by it.
+	ReasonLicenseSignatureInvalid = "SignatureInvalid"
+	// ReasonLicenseRejected: the deploy server refused it.
+	ReasonLicenseRejected = "Rejected"
+	// ReasonLicenseMissing: no layer sets one.
+	ReasonLicenseMissing = "Missing"
+	// ReasonLicenseSecretNotFound: the Secret or key that global.licenseSecret names does not exist.
+	ReasonLicenseSecretNotFound = "SecretNotFound"
+	// ReasonLicenseIssuerUnknown: signed by somebody whose keys the operator does not have; the deploy server decides.
+	ReasonLicenseIssuerUnknown = "IssuerUnknown"
+)
+
+// Reasons of ConditionChannelReachable.
+const (
+	// ReasonChannelReachable: the last request was answered.
+	ReasonChannelReachable = "Reachable"
+	// ReasonChannelUnreachable: no connection, or no answer in time.
+	ReasonChannelUnreachable = "Unreachable"
+	// ReasonChannelRejected: the server refused the licence.
+	ReasonChannelRejected = "Rejected"
+	// ReasonChannelMalformedRelease: the answer is no release document.
+	ReasonChannelMalformedRelease = "MalformedRelease"
+	// ReasonChannelReleaseNotFound: the pinned release, or the channel, does not exist there.
+	ReasonChannelReleaseNotFound = "ReleaseNotFound"
+	// ReasonChannelServerError: the server answered with an error of its own.
+	ReasonChannelServerError = "ServerError"
+	// ReasonChannelAirgapped: the operator is set never to ask.
+	ReasonChannelAirgapped = "Airgapped"
+	// ReasonChannelCached: the server is away, and its last answer is used.
+	ReasonChannelCached = "Cached"
+	// ReasonChannelNotAsked: no request was answered or failed yet.
+	ReasonChannelNotAsked = "NotAsked"
+)
+
+// Reasons of ConditionSpecResolved.
+const (
+	// ReasonSpecResolved: the layers gave one valid specification.
+	ReasonSpecResolved = "Resolved"
+	// ReasonLayerInvalid: one layer cannot be read: no JSON, no object, or a path of unset that is none.
+	ReasonLayerInvalid = "LayerInvalid"
+	// ReasonTypeConflict: two layers hold values at one path of which one is a map and the other is not.
+	ReasonTypeConflict = "TypeConflict"
+	// ReasonChartInvalid: the chart has none of the three forms, or the file behind it is no chart.
+	ReasonChartInvalid = "ChartInvalid"
+	// ReasonChartMissing: no layer names a chart.
+	ReasonChartMissing = "ChartMissing"
+	// ReasonValuesInvalid: the values violate the chart's schema.
+	ReasonValuesInvalid = "ValuesInvalid"
+)
+
+// Reasons of ConditionReleased.
+const (
+	// ReasonInstalled: the first revision was installed and its workloads are ready.
+	ReasonInstalled = "Installed"
+	// ReasonUpgraded: a later revision was installed and its workloads are ready.
+	ReasonUpgraded = "Upgraded"
+	// ReasonRolledBack: the last revision failed, and an earlier one runs again.
+	ReasonRolledBack = "RolledBack"
+	// ReasonChartNotFound: the repository, registry or folder holds no such chart or version.
+	ReasonChartNotFound = "ChartNotFound"
+	// ReasonRepositoryUnreachable: the chart's repository or registry does not answer, or refuses the credentials.
+	ReasonRepositoryUnreachable = "RepositoryUnreachable"
+	// ReasonChartNotAllowed: the chart's path or URL lies outside what the operator was set to accept.
+	ReasonChartNotAllowed = "ChartNotAllowed"
+	// ReasonPermissionMissing: the chart makes objects that the operator may not make.
+	ReasonPermissionMissing = "PermissionMissing"
+	// ReasonClusterObjectRefused: the chart makes objects outside the namespace of this resource.
+	ReasonClusterObjectRefused = "ClusterObjectRefused"
+	// ReasonHelmFailed: Helm gave up; the message holds its words.
+	ReasonHelmFailed = "HelmFailed"
+	// ReasonHelmLocked: a revision is pending although nobody works on it.
+	ReasonHelmLocked = "HelmLocked"
+	// ReasonWorkloadsNotReady: installed, but objects did not become ready in time.
+	ReasonWorkloadsNotReady = "WorkloadsNotReady"
+	// ReasonUninstallFailed: the release could not be removed.
+	ReasonUninstallFailed = "UninstallFailed"
+)
+
+// Reasons of ConditionUpToDate.
+const (
+	// ReasonUpToDate: what runs is what the layers ask for.
+	ReasonUpToDate = "UpToDate"
+	// ReasonUpdatePending: a newer specification is about to be installed.
+	ReasonUpdatePending = "UpdatePending"
+	// ReasonUpdateHeld: a newer specification waits for approval, a window, or a repair.
+	ReasonUpdateHeld = "UpdateHeld"
+)
+
+// Reasons of ConditionPreflight and ConditionVerified.
+const (
+	// ReasonPassed: every check passed.
+	ReasonPassed = "Passed"
+	// ReasonFailed: a check failed; the message names it.
+	ReasonFailed = "Failed"
+	// ReasonNoProbe: the release declares no probe.
+	ReasonNoProbe = "NoProbe"
+)
+
+// Reasons of ConditionDrifted.
+const (
+	// ReasonInSync: the objects are as installed.
+	ReasonInSync = "InSync"
+	// ReasonObjectsChanged: somebody else changed or removed objects of the release.
+	ReasonObjectsChanged = "ObjectsChanged"
+)
