@@ -40,7 +40,27 @@ func Parse(document []byte) (*Release, error) {
 	if !ok {
 		return nil, malformed(fmt.Errorf("it is %s, want an object", kindOf(decoded)))
 	}
+	dropNegativeZero(members)
 	return fromMembers(members)
+}
+
+// dropNegativeZero turns -0.0 into 0: JSON would write it as the integer -0, and the canonical bytes would not be stable.
+func dropNegativeZero(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, each := range value {
+			value[key] = dropNegativeZero(each)
+		}
+	case []any:
+		for i, each := range value {
+			value[i] = dropNegativeZero(each)
+		}
+	case float64:
+		if value == 0 {
+			return int64(0)
+		}
+	}
+	return value
 }
 
 func fromMembers(members map[string]any) (*Release, error) {

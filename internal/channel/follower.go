@@ -104,6 +104,7 @@ func (f *Follower) Close() {
 	}
 	f.mu.Unlock()
 	f.running.Wait()
+	f.client.CloseIdleConnections()
 }
 
 // Seed offers a stored answer for key. It is used when a subscription of the same scope is followed, or is already
