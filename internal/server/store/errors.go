@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/go-sql-driver/mysql"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/kubewandb/kubewandb/internal/fault"
+)
+
+// ErrNotFound tells that no row answers the question. The caller decides whether that is a failure.
+var ErrNotFound = errors.New("no such row")
+
+// ErrDuplicate tells that a row with the same unique value exists already, and that nothing was written.
+var ErrDuplicate = errors.New("a row with this value exists already")
+
+// ReasonUnavailable is the reason of every failure of the database itself: it may pass, and the caller answers "try later".
+const ReasonUnavailable = "DatabaseUnavailable"
+
+// MySQL's numbers of the failures that have a meaning here.
+const (
+	mysqlDuplicateEntry  = 1062
+	mysqlLockWaitTimeout = 1205
+	mysqlDeadlock        = 1213
+)
+
+// classify turns a driver's error into ErrNotFound, ErrDuplicate or a fault that says what was being done.
+func classify(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows), errors.Is(err, ErrNotFound):
+		return fmt.Errorf("%s: %w", op, ErrNotFound)
+	case errors.Is(err, ErrNotFirst):
+		return err
+	case isDuplicate(err):
+		return fmt.Errorf("%s: %w", op, ErrDuplicate)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return &fault.Error{
+		Reason: ReasonUnavailable, Op: op, Retry: true, Err: err,
+		Hint: "Ask the server why with GET /ready.",
+	}
+}
+
+func isDuplicate(err error) bool {
+	var my *mysql.MySQLError
+	if errors.As(err, &my) {
+		return my.Number == mysqlDuplicateEntry
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+	}
+	return false
+}
+
+// mayRepeat tells whether a transaction was undone for no fault of its own, so that running it again is right.
+func mayRepeat(err error) bool {
+	var my *mysql.MySQLError
+	return errors.As(err, &my) && (my.Number == mysqlDeadlock || my.Number == mysqlLockWaitTimeout)
+}

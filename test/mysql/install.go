@@ -1,0 +1,175 @@
+package mysql
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	mysqldPath   = "/usr/sbin/mysqld"
+	templatePath = "/var/lib/kubewandb/template"
+	// installTimeout leaves room for a slow network; the packages are about 100 MB.
+	installTimeout = 10 * time.Minute
+)
+
+var versionPattern = regexp.MustCompile(`Ver (\d+\.\d+\.\d+)`)
+
+// installation is a folder with a small Debian that holds MySQL.
+type installation struct{ root string }
+
+// install returns the installation in the cache folder, and makes it where it is missing. Several test processes may call
+// it at once: one installs, the others wait.
+func install(ctx context.Context) (installation, error) {
+	if os.Geteuid() != 0 {
+		return installation{}, errors.New("MySQL for tests runs in a folder of its own by chroot, which needs root")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return installation{}, fmt.Errorf("find the cache folder: %w", err)
+	}
+	cache = filepath.Join(cache, "kubewandb")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return installation{}, fmt.Errorf("make the cache folder: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(cache, "mysql.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return installation{}, fmt.Errorf("lock the installation: %w", err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return installation{}, fmt.Errorf("lock the installation: %w", err)
+	}
+	// A folder gets its final name only when it is complete.
+	if found, err := filepath.Glob(filepath.Join(cache, "mysql-[0-9]*")); err == nil && len(found) > 0 {
+		return installation{root: found[len(found)-1]}, nil
+	}
+	return build(ctx, cache)
+}
+
+func build(ctx context.Context, cache string) (installation, error) {
+	ctx, cancel := context.WithTimeout(ctx, installTimeout)
+	defer cancel()
+	debootstrap, err := findDebootstrap(ctx)
+	if err != nil {
+		return installation{}, err
+	}
+	partial := installation{root: filepath.Join(cache, "mysql-partial")}
+	if err := os.RemoveAll(partial.root); err != nil {
+		return installation{}, fmt.Errorf("remove an unfinished installation: %w", err)
+	}
+	_, err = command(exec.CommandContext(ctx, debootstrap, "--variant=minbase",
+		"--include=mysql-server-core,mysql-client-core", "sid", partial.root, mirror(ctx)))
+	if err != nil {
+		return installation{}, err
+	}
+	text, err := command(partial.mysqld(ctx, "--version"))
+	if err != nil {
+		return installation{}, err
+	}
+	version := versionPattern.FindStringSubmatch(text)
+	if version == nil {
+		return installation{}, fmt.Errorf("read the version of MySQL: %q", text)
+	}
+	if err := os.MkdirAll(partial.path(filepath.Dir(templatePath)), 0o755); err != nil {
+		return installation{}, fmt.Errorf("make the folder of databases: %w", err)
+	}
+	options := append(serverOptions(templatePath), "--initialize-insecure")
+	if _, err := command(partial.mysqld(ctx, options...)); err != nil {
+		return installation{}, err
+	}
+	final := installation{root: filepath.Join(cache, "mysql-"+version[1])}
+	if err := os.Rename(partial.root, final.root); err != nil {
+		return installation{}, fmt.Errorf("finish the installation: %w", err)
+	}
+	return final, nil
+}
+
+func findDebootstrap(ctx context.Context) (string, error) {
+	if path, err := exec.LookPath("debootstrap"); err == nil {
+		return path, nil
+	}
+	apt := func(arguments ...string) error {
+		cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=300", "-qq"}, arguments...)...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		_, err := command(cmd)
+		return err
+	}
+	if err := apt("install", "-y", "debootstrap"); err != nil {
+		if err := errors.Join(apt("update"), apt("install", "-y", "debootstrap")); err != nil {
+			return "", fmt.Errorf("install debootstrap: %w", err)
+		}
+	}
+	return exec.LookPath("debootstrap")
+}
+
+// mirror is the archive that this machine's own packages come from, so that a machine behind a proxy or with a mirror of
+// its own uses what works there.
+func mirror(ctx context.Context) string {
+	const official = "http://deb.debian.org/debian"
+	text, err := command(exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)"))
+	if err != nil {
+		return official
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(strings.TrimSpace(line), "/")
+		if strings.HasSuffix(line, "/debian") {
+			return line
+		}
+	}
+	return official
+}
+
+func (i installation) path(inside string) string { return filepath.Join(i.root, inside) }
+
+// mysqld prepares a run of MySQL inside the installation. The process is ended by the system when the thread that started
+// it ends, so a crashed test leaves no server behind.
+func (i installation) mysqld(ctx context.Context, arguments ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, mysqldPath, append([]string{"--no-defaults"}, arguments...)...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: i.root, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// command runs a command and returns what it printed, which is also part of the error.
+func command(cmd *exec.Cmd) (string, error) {
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Run(); err != nil {
+		text := output.String()
+		return "", fmt.Errorf("run %s: %w: %s", filepath.Base(cmd.Path), err, text[max(0, len(text)-2000):])
+	}
+	return output.String(), nil
+}
+
+// serverOptions keep MySQL small, and durable as the product demands.
+func serverOptions(datadir string) []string {
+	return []string{
+		"--user=root",
+		"--datadir=" + datadir,
+		"--mysqlx=OFF",
+		"--secure-file-priv=",
+		"--skip-log-bin",
+		"--skip-name-resolve",
+		"--performance-schema=OFF",
+		"--innodb-buffer-pool-size=32M",
+		"--innodb-log-buffer-size=1M",
+		"--innodb-redo-log-capacity=8M",
+		"--innodb-use-native-aio=OFF",
+		"--innodb-flush-log-at-trx-commit=1",
+		"--max-connections=200",
+		"--table-open-cache=200",
+		"--table-definition-cache=400",
+	}
+}
