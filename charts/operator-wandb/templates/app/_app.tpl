@@ -1,0 +1,85 @@
+{{/* Not empty when several nodes may write the volume of the application. */}}
+{{- define "wandb.app.shared" -}}
+{{- if has "ReadWriteMany" (((.Values.app).persistence).accessModes | default list) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "wandb.app.claim" -}}
+{{- ((.Values.app).persistence).existingClaim | default (printf "%s-app" (include "wandb.fullname" .)) -}}
+{{- end -}}
+
+{{- define "wandb.app.persistent" -}}
+{{- if dig "enabled" true ((.Values.app).persistence | default dict) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "wandb.app.autoscaled" -}}
+{{- if (((.Values.app).autoscaling).horizontal).enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* More than one replica, whether fixed or at the autoscaler's will. */}}
+{{- define "wandb.app.many" -}}
+{{- if or (include "wandb.app.autoscaled" .) (gt (int (include "wandb.replicas" (dict "root" . "component" "app"))) 1) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "wandb.app.env" -}}
+{{- $global := .Values.global | default dict -}}
+{{- $env := include "wandb.commonEnv" . | fromYaml -}}
+{{- $_ := set $env "LISTEN" ":8080" -}}
+{{- $_ := set $env "METRICS_LISTEN" ":8181" -}}
+{{- $_ := set $env "DATA_DIR" "/vol/data" -}}
+{{- $_ := set $env "SESSION_LENGTH" (printf "%sh" (include "wandb.scalar" (($global.auth).sessionLengthHours | default 720))) -}}
+{{- with include "wandb.license.source" . | fromYaml }}{{ $_ := set $env "LICENSE" . }}{{ end -}}
+{{- merge $env (include "wandb.mysql.env" . | fromYaml) | toYaml -}}
+{{- end -}}
+
+{{- define "wandb.app.checksums" -}}
+{{- $sums := dict -}}
+{{- with (.Values.global).license }}{{ $_ := set $sums "checksum/license" (sha256sum .) }}{{ end -}}
+{{- with (.Values.global).customCACerts }}{{ $_ := set $sums "checksum/ca-certs" (toJson . | sha256sum) }}{{ end -}}
+{{- with include "wandb.mysql.secret" . | fromYaml }}{{ $_ := set $sums "checksum/mysql" (include "wandb.fingerprint" (list (printf "%s/%s" $.Release.Namespace $.Release.Name) .)) }}{{ end -}}
+{{- toYaml $sums -}}
+{{- end -}}
+
+{{- define "wandb.app.volumes" -}}
+- name: data
+  {{- if include "wandb.app.persistent" . }}
+  persistentVolumeClaim:
+    claimName: {{ include "wandb.app.claim" . }}
+  {{- else }}
+  emptyDir: {}
+  {{- end }}
+{{- with include "wandb.mysql.caSource" . }}
+- name: mysql-ca
+  projected:
+    sources:
+      -{{ . | nindent 8 | trimPrefix "\n       " }}
+{{- end }}
+{{- end -}}
+
+{{- define "wandb.app.mounts" -}}
+- name: data
+  mountPath: /vol/data
+{{- if include "wandb.mysql.caSource" . }}
+- name: mysql-ca
+  mountPath: /etc/kubewandb/mysql
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{/* The argument of all templates of the component, as JSON. */}}
+{{- define "wandb.app" -}}
+{{- dict
+  "component" "app"
+  "repository" "ghcr.io/kubewandb/server"
+  "args" (list "serve")
+  "port" 8080
+  "metricsPort" 8181
+  "live" "/healthz"
+  "ready" "/ready"
+  "grace" 20
+  "token" false
+  "generated" (include "wandb.app.env" . | fromYaml)
+  "checksums" (include "wandb.app.checksums" . | fromYaml)
+  "volumes" (include "wandb.app.volumes" .)
+  "mounts" (include "wandb.app.mounts" .)
+  | toJson -}}
+{{- end -}}
