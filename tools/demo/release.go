@@ -64,7 +64,8 @@ func (d *Demo) Release(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("wait until the operator notices the release: %w", err)
 	}
-	d.progress.line("  ✓ the operator noticed %s %.1f s after it was published", arrived.Status.Channel.ReleaseName, time.Since(published).Seconds())
+	noticed := time.Since(published)
+	d.progress.line("  ✓ The operator noticed %s", arrived.Status.Channel.ReleaseName)
 	done, err := watch.until(ctx, func(r resource) bool {
 		return r.condition("Ready").Status == "True" && r.condition("UpToDate").Status == "True" &&
 			r.Status.Release.Name == arrived.Status.Channel.ReleaseName
@@ -78,12 +79,14 @@ func (d *Demo) Release(ctx context.Context) error {
 		return err
 	}
 	_, err = fmt.Fprintf(d.out, `
-Release %s is Ready, %.1f s after it was published.
+Release %s was published and is running.
+  noticed after %.1f s
+  Ready after %.1f s
   custom resource generation  %d → %d
   Helm revision               %d → %d
   image of the application    %s
                             → %s
-`, done.Status.Release.Name, took.Seconds(), before.Metadata.Generation, done.Metadata.Generation,
+`, done.Status.Release.Name, noticed.Seconds(), took.Seconds(), before.Metadata.Generation, done.Metadata.Generation,
 		before.Status.Release.Revision, done.Status.Release.Revision, podsBefore, podsAfter)
 	return err
 }

@@ -31,17 +31,17 @@ const (
 // epoch is the time of every file: a fixed time makes builds of equal sources equal bytes.
 var epoch = time.Unix(0, 0).UTC()
 
-func compile(ctx context.Context, opts options, program string, platform v1.Platform) (string, error) {
+func compile(ctx context.Context, opts options, program, source string, platform v1.Platform) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, buildDeadline)
 	defer cancel()
 	output := filepath.Join(opts.out, "programs", platform.OS+"-"+platform.Architecture, program)
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -X github.com/kubewandb/kubewandb/internal/version.Version="+opts.version,
-		"-o", output, "./cmd/"+program)
+		"-o", output, source)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture)
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		return "", fmt.Errorf("compile ./cmd/%s for %s: %w", program, platform.String(), err)
+		return "", fmt.Errorf("compile %s for %s: %w", source, platform.String(), err)
 	}
 	return output, nil
 }

@@ -45,8 +45,8 @@ func command() *cobra.Command {
 	var opts options
 	cmd := &cobra.Command{
 		Use:   "image --version 1.2.3 PROGRAM...",
-		Short: "Build container images of programs under cmd/",
-		Long: `Builds each program for each platform and writes, below --out,
+		Short: "Build container images of programs",
+		Long: `A program is a folder below cmd/, or name=./path/of/its/main/package. Builds each program for each platform and writes, below --out,
   <program>.tar        an archive that "localcluster load" and "docker load" read (first platform)
   <program>/           an OCI image layout with every platform
   <program>.cdx.json   the CycloneDX bill of materials
@@ -55,8 +55,12 @@ With --repo, each image is also pushed to <repo>/<program>:<version>, and its di
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, programs []string) error {
-			for _, program := range programs {
-				reference, err := run(cmd.Context(), opts, program)
+			for _, argument := range programs {
+				program, source, elsewhere := strings.Cut(argument, "=")
+				if !elsewhere {
+					source = "./cmd/" + program
+				}
+				reference, err := run(cmd.Context(), opts, program, source)
 				if err != nil {
 					return fmt.Errorf("build image of %s: %w", program, err)
 				}
@@ -74,7 +78,7 @@ With --repo, each image is also pushed to <repo>/<program>:<version>, and its di
 }
 
 // run builds one program's images and returns what to print: the pushed digest reference, or the archive's path.
-func run(ctx context.Context, opts options, program string) (string, error) {
+func run(ctx context.Context, opts options, program, source string) (string, error) {
 	if err := os.MkdirAll(opts.out, 0o755); err != nil {
 		return "", fmt.Errorf("make output folder: %w", err)
 	}
@@ -85,7 +89,7 @@ func run(ctx context.Context, opts options, program string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("parse platform %q: %w", text, err)
 		}
-		binary, err := compile(ctx, opts, program, *platform)
+		binary, err := compile(ctx, opts, program, source, *platform)
 		if err != nil {
 			return "", err
 		}
