@@ -52,7 +52,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return failure(err)
 	}
 	for _, result := range results {
-		s.logger.InfoContext(ctx, "migration applied", "version", result.Source.Version, "duration", result.Duration)
+		s.logger.InfoContext(ctx, "migration applied", "version", result.Source.Version, "duration", result.Duration.String())
 	}
 	return nil
 }

@@ -1,0 +1,255 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+const (
+	// maxTokens and maxDepth bound what a query may cost before it is looked at. The client's longest has about 700 tokens
+	// and is 13 deep; the standard introspection query is 15 deep.
+	maxTokens = 20_000
+	maxDepth  = 32
+)
+
+// Outcomes of an operation, as Options.Observe hears them.
+const (
+	OutcomeOK = "ok"
+	// OutcomeError: a resolver refused or failed.
+	OutcomeError = "error"
+	// OutcomeUnsupported: the operation asks for something that the schema does not have.
+	OutcomeUnsupported = "unsupported"
+	// OutcomeInvalid: the request is no GraphQL, or breaks its rules.
+	OutcomeInvalid = "invalid"
+	// OutcomeUnavailable: the database did not answer.
+	OutcomeUnavailable = "unavailable"
+)
+
+// Options set up a Handler.
+type Options struct {
+	Accounts *account.Service
+	// Logger hears of failed resolvers and unsupported operations; nil means slog.Default().
+	Logger *slog.Logger
+	// Observe, where set, hears of every operation. The name comes from the client and may be anything.
+	Observe func(operation, outcome string, took time.Duration)
+	// Unavailable answers a request that failed because the database did not answer, in a way that makes the client try
+	// again. It must write status and headers; the body follows.
+	Unavailable func(w http.ResponseWriter)
+}
+
+// Handler answers GraphQL over HTTP POST as the official client speaks it. Authentication is done before: the user is in
+// the request's context. The body must be bounded by the caller.
+type Handler struct {
+	options  Options
+	executor *executor.Executor
+}
+
+// NewHandler returns a handler for the schema of this package.
+func NewHandler(options Options) *Handler {
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	if options.Observe == nil {
+		options.Observe = func(string, string, time.Duration) {}
+	}
+	schema := NewExecutableSchema(Config{Resolvers: &Resolver{Accounts: options.Accounts}})
+	return &Handler{options: options, executor: newExecutor(schema, options.Logger)}
+}
+
+func newExecutor(schema graphql.ExecutableSchema, logger *slog.Logger) *executor.Executor {
+	e := executor.New(schema)
+	e.Use(extension.Introspection{})
+	e.SetParserTokenLimit(maxTokens)
+	e.SetQueryCache(newDocuments())
+	e.SetErrorPresenter(func(ctx context.Context, err error) *gqlerror.Error { return present(ctx, logger, err) })
+	e.SetRecoverFunc(func(ctx context.Context, v any) error {
+		logger.ErrorContext(ctx, "GraphQL resolver panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		return errInternal
+	})
+	return e
+}
+
+// ServeHTTP answers one operation.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		status := http.StatusBadRequest
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		WriteError(w, status, "the request body could not be read: "+err.Error())
+		h.options.Observe("", OutcomeInvalid, time.Since(start))
+		return
+	}
+	params, err := decode(body)
+	if err != nil {
+		WriteError(w, http.StatusBadRequest, err.Error())
+		h.options.Observe("", OutcomeInvalid, time.Since(start))
+		return
+	}
+	state := &requestState{}
+	ctx := graphql.StartOperationTrace(context.WithValue(r.Context(), stateKey{}, state))
+	response, name, outcome := h.run(ctx, params)
+	if state.unavailable.Load() {
+		outcome = OutcomeUnavailable
+	}
+	h.write(w, r, response, outcome)
+	h.options.Observe(name, outcome, time.Since(start))
+}
+
+func (h *Handler) run(ctx context.Context, params *graphql.RawParams) (response *graphql.Response, name, outcome string) {
+	operation, errs := h.executor.CreateOperationContext(ctx, params)
+	if len(errs) == 0 && tooDeep(operation.Operation.SelectionSet) {
+		errs = gqlerror.List{gqlerror.Errorf("the query is nested more than %d levels deep", maxDepth)}
+	}
+	ctx = graphql.WithOperationContext(ctx, operation)
+	if len(errs) > 0 {
+		name, outcome = claimedName(params), OutcomeInvalid
+		if unsupported(errs) {
+			outcome = OutcomeUnsupported
+			h.options.Logger.WarnContext(ctx, "GraphQL operation is not supported", "operation", name, "error", errs[0].Message)
+		}
+		return h.executor.DispatchError(ctx, errs), name, outcome
+	}
+	handle, ctx := h.executor.DispatchOperation(ctx, operation)
+	response, outcome = handle(ctx), OutcomeOK
+	if response == nil || len(response.Errors) > 0 {
+		outcome = OutcomeError
+	}
+	return response, operation.Operation.Name, outcome
+}
+
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, response *graphql.Response, outcome string) {
+	if response == nil { // the client hung up
+		return
+	}
+	body, err := json.Marshal(response)
+	if err != nil {
+		h.options.Logger.ErrorContext(r.Context(), "GraphQL response not encoded", "error", err)
+		WriteError(w, http.StatusInternalServerError, errInternal.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if outcome == OutcomeUnavailable && h.options.Unavailable != nil {
+		h.options.Unavailable(w)
+	}
+	_, _ = w.Write(body) // nobody is left to tell
+}
+
+// WriteError answers with the form of error that every part of the client reads.
+func WriteError(w http.ResponseWriter, status int, message string) {
+	body, err := json.Marshal(map[string]any{"errors": []map[string]string{{"message": message}}})
+	if err != nil { // strings always encode
+		body = []byte(`{"errors":[{"message":"internal error"}]}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+type stateKey struct{}
+
+// requestState is what resolvers' failures tell the handler.
+type requestState struct{ unavailable atomic.Bool }
+
+var errInternal = errors.New("internal error")
+
+// present decides what of an error the client sees: its text where it is about the request or a fault that people read;
+// nothing of what went wrong inside, which is logged.
+func present(ctx context.Context, logger *slog.Logger, err error) *gqlerror.Error {
+	var field *account.FieldError
+	var parsed *gqlerror.Error
+	shown := graphql.DefaultErrorPresenter(ctx, err)
+	switch {
+	case errors.As(err, &parsed) && parsed.Err == nil:
+		return shown
+	case errors.Is(err, errInternal): // logged where it was recovered
+	case errors.As(err, &field):
+		shown.Message = field.Sentence()
+	case fault.Reason(err, "") == store.ReasonUnavailable:
+		if state, ok := ctx.Value(stateKey{}).(*requestState); ok {
+			state.unavailable.Store(true)
+		}
+		logger.WarnContext(ctx, "GraphQL resolver found no database", "error", err)
+		shown.Message = "the database does not answer"
+	case fault.Reason(err, "") != "":
+		shown.Message = fault.Message(err)
+	default:
+		logger.ErrorContext(ctx, "GraphQL resolver failed", "error", err)
+		shown.Message = errInternal.Error()
+	}
+	return shown
+}
+
+var operationPattern = regexp.MustCompile(`\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)`)
+
+// claimedName is the name of an operation that was not understood.
+func claimedName(params *graphql.RawParams) string {
+	if params.OperationName != "" {
+		return params.OperationName
+	}
+	if found := operationPattern.FindStringSubmatch(params.Query); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// unsupported tells whether validation failed because the schema lacks something.
+func unsupported(errs gqlerror.List) bool {
+	for _, err := range errs {
+		switch err.Rule {
+		case "FieldsOnCorrectType", "KnownArgumentNames", "KnownTypeNames", "KnownDirectives", "ValuesOfCorrectType",
+			"ScalarLeafs", "PossibleFragmentSpreads", "FragmentsOnCompositeTypes":
+			return true
+		}
+	}
+	return false
+}
+
+// tooDeep tells whether a selection is nested deeper than maxDepth. Validation has ruled out fragments that contain
+// themselves.
+func tooDeep(selection ast.SelectionSet) bool {
+	fragments := map[string]int{}
+	var depth func(set ast.SelectionSet) int
+	depth = func(set ast.SelectionSet) int {
+		deepest := 0
+		for _, s := range set {
+			switch s := s.(type) {
+			case *ast.Field:
+				deepest = max(deepest, 1+depth(s.SelectionSet))
+			case *ast.InlineFragment:
+				deepest = max(deepest, depth(s.SelectionSet))
+			case *ast.FragmentSpread:
+				known, ok := fragments[s.Name]
+				if !ok {
+					known = depth(s.Definition.SelectionSet)
+					fragments[s.Name] = known
+				}
+				deepest = max(deepest, known)
+			}
+		}
+		return deepest
+	}
+	return depth(selection) > maxDepth
+}
