@@ -1,0 +1,176 @@
+import type { Page } from "playwright-core";
+import { applicationMock, freshApplication, settledApplication } from "./mock/application.ts";
+import { consoleMock, consoleState } from "./mock/console.ts";
+import { stalledOverview, upgradingOverview } from "./mock/overview.ts";
+import type { MockServer } from "./mock/server.ts";
+
+/** A page in a state that is worth a look. */
+export interface Scenario {
+  name: string;
+  site: "app" | "console";
+  path: string;
+  mock: () => MockServer;
+  /** Brings the page into its state, and waits until it is there. */
+  act: (page: Page) => Promise<void>;
+  /** Only the window is pictured, not the whole page. */
+  dialog?: boolean;
+}
+
+const heading = (name: string | RegExp) => (page: Page) => page.getByRole("heading", { level: 1, name }).waitFor();
+
+const signedOut = () => applicationMock({ ...settledApplication(), signedIn: null });
+const consoleIn = (change: Partial<ReturnType<typeof consoleState>>) => () => consoleMock({ ...consoleState(), ...change });
+
+export const scenarios: Scenario[] = [
+  {
+    name: "app-signup",
+    site: "app",
+    path: "/",
+    mock: () => applicationMock(freshApplication()),
+    act: heading("Set up this instance"),
+  },
+  {
+    name: "app-signup-errors",
+    site: "app",
+    path: "/signup",
+    mock: () => applicationMock(freshApplication()),
+    act: async (page) => {
+      await page.getByLabel("Name", { exact: true }).fill("Ada Lovelace");
+      await page.getByLabel("Email").fill("ada");
+      await page.getByLabel("Password", { exact: true }).fill("engine 1843");
+      await page.getByRole("button", { name: "Create administrator" }).click();
+      await page.getByText("Enter an address such as").waitFor();
+    },
+  },
+  { name: "app-login", site: "app", path: "/login", mock: signedOut, act: heading("Sign in") },
+  {
+    name: "app-login-wrong",
+    site: "app",
+    path: "/login",
+    mock: signedOut,
+    act: async (page) => {
+      await page.getByLabel("Username or email").fill("ada");
+      await page.getByLabel("Password", { exact: true }).fill("wrong");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  { name: "app-signup-closed", site: "app", path: "/signup", mock: signedOut, act: heading("This instance is already set up") },
+  { name: "app-home", site: "app", path: "/", mock: applicationMock, act: heading("Welcome, Ada") },
+  {
+    name: "app-menu",
+    site: "app",
+    path: "/",
+    mock: () =>
+      applicationMock({
+        ...settledApplication(),
+        banners: {
+          maintenance: { type: "warning", heading: "Maintenance on Sunday", message: "Runs may pause between 08:00 and 08:30 UTC.", dismissable: true },
+        },
+      }),
+    dialog: true,
+    act: async (page) => {
+      await page.getByRole("button", { name: /Account of/ }).click();
+      await page.getByRole("menuitem", { name: "Sign out" }).waitFor();
+    },
+  },
+  { name: "app-authorize", site: "app", path: "/authorize?ref=models&signup=true", mock: applicationMock, act: (page) => page.getByText("Laptop").waitFor() },
+  {
+    name: "app-authorize-created",
+    site: "app",
+    path: "/authorize",
+    mock: applicationMock,
+    act: async (page) => {
+      await page.getByLabel("Description").fill("Cluster in the basement");
+      await page.getByRole("button", { name: "Create key" }).click();
+      await page.getByRole("heading", { name: "Your new key" }).waitFor();
+      await page.getByText("Cluster in the basement").waitFor();
+    },
+  },
+  {
+    name: "app-authorize-revoke",
+    site: "app",
+    path: "/authorize",
+    mock: applicationMock,
+    dialog: true,
+    act: async (page) => {
+      await page.getByRole("button", { name: /Revoke key Laptop/ }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  { name: "app-settings", site: "app", path: "/settings", mock: applicationMock, act: heading("Settings") },
+  { name: "app-notfound", site: "app", path: "/nobody/nothing", mock: applicationMock, act: heading("There is no such page") },
+  { name: "console-signin", site: "console", path: "/", mock: consoleIn({ user: null }), act: heading("Sign in") },
+  {
+    name: "console-signin-wrong",
+    site: "console",
+    path: "/",
+    mock: consoleIn({ user: null }),
+    act: async (page) => {
+      await page.getByLabel("Password", { exact: true }).fill("wrong");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  { name: "console-ready", site: "console", path: "/", mock: consoleIn({}), act: (page) => page.getByText("Live", { exact: true }).waitFor() },
+  { name: "console-upgrading", site: "console", path: "/", mock: consoleIn({ overview: upgradingOverview() }), act: (page) => page.getByText("Live", { exact: true }).waitFor() },
+  { name: "console-stalled", site: "console", path: "/", mock: consoleIn({ overview: stalledOverview() }), act: (page) => page.getByText("Live", { exact: true }).waitFor() },
+  {
+    name: "console-settings",
+    site: "console",
+    path: "/settings",
+    mock: consoleIn({}),
+    act: async (page) => {
+      await page.locator(".cm-line").first().waitFor();
+      await page.getByText("One setting here has no effect").waitFor();
+    },
+  },
+  {
+    name: "console-settings-empty",
+    site: "console",
+    path: "/settings",
+    mock: consoleIn({ userLayer: "", shadowed: [] }),
+    act: (page) => page.getByText("# For example").waitFor(),
+  },
+  {
+    name: "console-settings-mistake",
+    site: "console",
+    path: "/settings",
+    mock: consoleIn({ userLayer: "values:\n  app:\n\treplicas: 2\n  console: {}\n" }),
+    act: async (page) => {
+      await page.locator(".cm-content").click();
+      await page.keyboard.press("End");
+      await page.keyboard.type(" ");
+      await page.keyboard.press("Control+s");
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  {
+    name: "console-settings-conflict",
+    site: "console",
+    path: "/settings",
+    dialog: true,
+    mock: () => {
+      const state = consoleState();
+      const mock = consoleMock(state);
+      return {
+        handle: (request) => {
+          if (request.method === "PUT" && state.version === 41873) {
+            state.version++;
+            state.userLayer = state.userLayer.replace("replicas: 2", "replicas: 3") + "  console:\n    replicas: 1\n";
+          }
+          return mock.handle(request);
+        },
+      };
+    },
+    act: async (page) => {
+      await page.locator(".cm-content").click();
+      await page.keyboard.press("Control+End");
+      await page.keyboard.type("  weave: {}");
+      await page.keyboard.press("Control+s");
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  { name: "console-active", site: "console", path: "/settings/active", mock: consoleIn({}), act: (page) => page.locator(".cm-line").first().waitFor() },
+  { name: "console-notfound", site: "console", path: "/nothing", mock: consoleIn({}), act: heading("There is no such page") },
+];

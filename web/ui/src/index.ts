@@ -1,0 +1,17 @@
+export { useAnnounce } from "./announcer.tsx";
+export { ApiError, isTransient, request } from "./api.ts";
+export { type Banner, BannerList, type Banners } from "./banners.tsx";
+export { basePath } from "./base.ts";
+export { Command } from "./command.tsx";
+export { CopyButton, CopyIcon } from "./copy.tsx";
+export { Crash } from "./crash.tsx";
+export { Dialog } from "./dialog.tsx";
+export { age, ago, dateTime, instant, shortDigest } from "./format.ts";
+export { Logo } from "./logo.tsx";
+export { ErrorNotice } from "./notice.tsx";
+export { NotFound } from "./notfound.tsx";
+export { Loading, Page } from "./page.tsx";
+export { Provider, newQueryClient } from "./provider.tsx";
+export { SchemeControl, SchemeMenu } from "./scheme.tsx";
+export { type NavigationEntry, Shell } from "./shell.tsx";
+export { TimeAgo, useNow } from "./time.tsx";

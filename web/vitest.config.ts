@@ -1,0 +1,16 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  plugins: [react()],
+  test: {
+    environment: "jsdom",
+    environmentOptions: { jsdom: { url: "https://wandb.example.test/" } },
+    include: ["{ui,app,console,tools}/**/*.test.{ts,tsx}"],
+    setupFiles: ["tools/vitest-setup.ts"],
+    reporters: ["default", "./tools/counts-reporter.ts"],
+    css: false,
+    testTimeout: 15_000,
+    restoreMocks: true,
+  },
+});
