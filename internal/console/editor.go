@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -126,6 +127,9 @@ func (s *Server) shadowed(ctx context.Context, text string) ([]shadow, error) {
 	return shadows(layer, resource)
 }
 
+// errNoVersion is a version that no API server gave.
+var errNoVersion = errors.New("not a resource version")
+
 // edit is PUT /spec/user.
 type edit struct {
 	User string `json:"user"`
@@ -141,7 +145,7 @@ func (s *Server) putUserLayer(w http.ResponseWriter, r *http.Request) {
 	}
 	version, err := s.writeLayer(r.Context(), layer, wanted)
 	switch {
-	case apierrors.IsConflict(err), apierrors.IsBadRequest(err): // the latter for a version that is none
+	case apierrors.IsConflict(err), errors.Is(err, errNoVersion):
 		s.metrics.edit("conflict")
 		s.refuseConflict(w, r)
 	case err != nil:
@@ -183,6 +187,9 @@ func readEdit(w http.ResponseWriter, r *http.Request) (edit, spec.Layer, bool) {
 // writeLayer stores a layer if nobody else has changed it since wanted.Version, and returns the new version. The text, its
 // values and who wrote them change in one step.
 func (s *Server) writeLayer(ctx context.Context, layer spec.Layer, wanted edit) (string, error) {
+	if _, err := strconv.ParseUint(wanted.Version, 10, 64); err != nil { // which the API server would call a fault of its own
+		return "", errNoVersion
+	}
 	data, err := spec.Encode(layer)
 	if err != nil {
 		return "", err
