@@ -19,8 +19,8 @@
 {{- $ingress := .ingress -}}
 {{- $app := include "wandb.installed" (dict "root" $root "component" "app") -}}
 {{- $console := include "wandb.installed" (dict "root" $root "component" "console") -}}
-{{- $first := and $app (ne ($ingress.defaultBackend | default "app") "console") | ternary "app" "console" -}}
-{{- if not $console }}{{ $first = "app" }}{{ end -}}
+{{- $first := "app" -}}
+{{- if and $console (or (not $app) (eq ($ingress.defaultBackend | default "app") "console")) }}{{ $first = "console" }}{{ end -}}
 {{- $hosts := include "wandb.ingress.hosts" . | fromJsonArray -}}
 {{- $issuer := $ingress.issuer | default dict -}}
 {{- $extra := dict -}}
@@ -34,7 +34,7 @@
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
-  name: {{ $ingress.nameOverride | default .name }}
+  name: {{ $ingress.nameOverride | default .name | quote }}
   namespace: {{ $root.Release.Namespace | quote }}
   labels:
     {{- include "wandb.labels" (dict "root" $root "extra" $ingress.labels) | nindent 4 }}
