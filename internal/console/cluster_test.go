@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	apiv1 "github.com/kubewandb/kubewandb/api/v1"
+	"github.com/kubewandb/kubewandb/internal/testenv"
 )
 
 // What must never leave the cluster's Secrets; the harness looks for them in everything that was logged.
@@ -41,16 +42,15 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	config := apiServer(t)
+	config := testenv.Start(t)
 	admin, err := kubernetes.NewForConfig(config)
 	must(t, err)
 	dyn, err := dynamic.NewForConfig(config)
 	must(t, err)
-	namespace, err := admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "console-"}}, metav1.CreateOptions{})
-	must(t, err)
+	namespace := testenv.Namespace(t)
 	c := &cluster{
-		admin: admin, namespace: namespace.Name,
-		resources: dyn.Resource(apiv1.GroupVersion().WithResource(apiv1.Resource)).Namespace(namespace.Name),
+		admin: admin, namespace: namespace,
+		resources: dyn.Resource(apiv1.GroupVersion().WithResource(apiv1.Resource)).Namespace(namespace),
 	}
 	c.writeSecret(t, "wandb-password", map[string]string{"password": testPassword})
 	c.writeSecret(t, "wandb-session-keys", map[string]string{"console": testKey})
