@@ -48,7 +48,7 @@ type WeightsAndBiasesSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.all(p, p.matches('^([^.\\\\]|\\\\.)+([.]([^.\\\\]|\\\\.)+)*$'))",message="each entry is a dotted path below spec.values, for example ingress.tls; write a dot inside a key as \\."
+	// +kubebuilder:validation:XValidation:rule="self.all(p, p.matches(r'^([^.\\\\]|\\\\.)+([.]([^.\\\\]|\\\\.)+)*$'))",message="each entry is a dotted path below spec.values, for example ingress.tls; write a dot inside a key as \\."
 	Unset []string `json:"unset,omitempty"`
 
 	// Merge says how layers become one, where the release's schema has no rule of its own.

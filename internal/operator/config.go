@@ -1,0 +1,111 @@
+package operator
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubewandb/kubewandb/internal/channel"
+	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/license"
+)
+
+// LeaderElectionID is the name of the Lease that today's operator uses too, so that the two never act at once.
+const LeaderElectionID = "3009dfa6.apps.wandb.com"
+
+// DefaultPeriod is how often a resource is looked at when nothing happens. Values key reconcileFrequency replaces it.
+const DefaultPeriod = time.Hour
+
+// Config of Run.
+type Config struct {
+	// RESTConfig reaches the API server.
+	RESTConfig *rest.Config
+	Logger     logr.Logger
+
+	// Namespace and Pod are those of the operator itself.
+	Namespace, Pod string
+	// Release is the name of the Helm release that installed the operator, for hints. Empty means "operator".
+	Release string
+
+	// WatchNamespaces lists the namespaces where the operator has rights. Empty means Namespace alone.
+	WatchNamespaces []string
+	// Isolated tells that the operator may not even read custom resources elsewhere.
+	Isolated bool
+
+	// ChannelURL is the base URL of the deploy server; empty means channel.DefaultBaseURL.
+	ChannelURL string
+	// Trust is what the deploy server's answers have to prove; empty means channel.TrustTLS.
+	Trust channel.Trust
+	// Verifier is required with channel.TrustSigned.
+	Verifier channel.Verifier
+	// Airgapped never asks the deploy server.
+	Airgapped bool
+	// Keys verify licences; nil knows no issuer.
+	Keys *license.KeySet
+
+	// ChartsDir, ChartSources and CacheDir are those of helm.Config.
+	ChartsDir    string
+	ChartSources []string
+	CacheDir     string
+	// ClusterKinds lists kinds that charts may make outside the namespace of their release.
+	ClusterKinds []string
+
+	// MetricsAddress and ProbeAddress are listened on; "0" turns either off.
+	MetricsAddress, ProbeAddress string
+	LeaderElect                  bool
+}
+
+// settle fills in defaults and refuses what cannot work.
+func (c *Config) settle() error {
+	if c.RESTConfig == nil {
+		return errors.New("start operator: no REST configuration")
+	}
+	if c.Namespace == "" {
+		return &fault.Error{
+			Reason: "ConfigInvalid", Op: "start operator: its own namespace is not known",
+			Hint: "Set OPERATOR_NAMESPACE.",
+		}
+	}
+	c.WatchNamespaces = Namespaces(strings.Join(c.WatchNamespaces, ","))
+	if len(c.WatchNamespaces) == 0 {
+		c.WatchNamespaces = []string{c.Namespace}
+	}
+	if c.Release == "" {
+		c.Release = "operator"
+	}
+	switch c.Trust {
+	case "":
+		c.Trust = channel.TrustTLS
+	case channel.TrustTLS:
+	case channel.TrustSigned:
+		if c.Verifier == nil {
+			return &fault.Error{
+				Reason: "TrustInvalid", Op: "start operator: channel trust Signed has nothing to verify signatures with",
+				Hint: "This version verifies no signatures. Set CHANNEL_TRUST=TLS where the certificate of the deploy server is proof enough; Signed never falls back by itself.",
+			}
+		}
+	default:
+		return &fault.Error{
+			Reason: "TrustInvalid", Op: fmt.Sprintf("start operator: channel trust %q is not known", c.Trust),
+			Hint: "Set CHANNEL_TRUST to TLS or Signed.",
+		}
+	}
+	return nil
+}
+
+// Namespaces reads a comma-separated list; spaces, empty entries and repetitions are dropped.
+func Namespaces(list string) []string {
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
