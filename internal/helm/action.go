@@ -103,9 +103,7 @@ func (c *Client) act(ctx context.Context, op, namespace, name string, secrets []
 	}
 	if err != nil {
 		err = failed(op, v1.ReasonHelmFailed, s.cluster.explain(err), secrets)
-		if settleErr := s.store.settle(name, spec.MaskText(err.Error(), secrets)); settleErr != nil {
-			c.logger.Warn("a failed revision could not be recorded", "namespace", namespace, "release", name, "error", settleErr)
-		}
+		s.settle(name, err)
 	}
 	if !s.store.secrets.wrote() {
 		return nil, err
@@ -118,6 +116,17 @@ func (c *Client) act(ctx context.Context, op, namespace, name string, secrets []
 		return nil, err
 	}
 	return c.toRelease(last), err
+}
+
+// settle records the revision of this action as failed where the SDK has left it pending. A revision of somebody else is
+// not touched.
+func (s *session) settle(name string, cause error) {
+	if !s.store.secrets.wrote() {
+		return
+	}
+	if err := s.store.settle(name, cause.Error()); err != nil {
+		s.client.logger.Warn("a failed revision could not be recorded", "release", name, "error", err)
+	}
 }
 
 func isUntyped(err error) bool {

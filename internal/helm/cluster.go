@@ -6,11 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"helm.sh/helm/v4/pkg/kube"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/cli-runtime/pkg/resource"
 )
 
 // cluster is the SDK's view of the cluster with our rules laid over it: volumes survive, and removal copes with kinds that
@@ -64,31 +66,44 @@ func onlyUnknownKinds(err error) bool {
 
 // Update leaves out volumes that the new manifest has dropped, since the SDK would delete them.
 func (c *cluster) Update(originals, targets kube.ResourceList, options ...kube.ClientUpdateOption) (*kube.Result, error) {
-	kept := make(kube.ResourceList, 0, len(originals))
-	for _, info := range originals {
-		if !isVolumeClaim(info.Mapping) || targets.Contains(info) {
-			kept = append(kept, info)
-		}
-	}
+	kept := originals.Filter(func(info *resource.Info) bool {
+		return !isVolumeClaim(info.Mapping) || targets.Contains(info)
+	})
 	return c.Client.Update(kept, targets, options...) //nolint:wrapcheck // the SDK words it
 }
 
 // Delete removes no volumes together with a release, and remembers why something could not be removed: the SDK's uninstall drops that.
 func (c *cluster) Delete(resources kube.ResourceList, policy metav1.DeletionPropagation) (*kube.Result, []error) {
-	deletable := make(kube.ResourceList, 0, len(resources))
-	for _, info := range resources {
-		if !c.removing || !isVolumeClaim(info.Mapping) {
-			deletable = append(deletable, info)
-		}
+	if c.removing {
+		resources = withoutVolumeClaims(resources)
 	}
-	if len(deletable) == 0 {
+	if len(resources) == 0 {
 		return &kube.Result{}, nil
 	}
-	result, errs := c.Client.Delete(deletable, policy)
+	result, errs := c.Client.Delete(resources, policy)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.errors = append(c.errors, errs...)
 	return result, errs
+}
+
+// GetWaiterWithOptions returns a waiter that does not wait for volumes to disappear, since they stay.
+func (c *cluster) GetWaiterWithOptions(strategy kube.WaitStrategy, options ...kube.WaitOption) (kube.Waiter, error) {
+	waiter, err := c.Client.GetWaiterWithOptions(strategy, options...)
+	if err != nil || !c.removing {
+		return waiter, err //nolint:wrapcheck // the SDK words it
+	}
+	return &selectiveWaiter{Waiter: waiter}, nil
+}
+
+type selectiveWaiter struct{ kube.Waiter }
+
+func (w *selectiveWaiter) WaitForDelete(resources kube.ResourceList, timeout time.Duration) error {
+	return w.Waiter.WaitForDelete(withoutVolumeClaims(resources), timeout) //nolint:wrapcheck // the SDK words it
+}
+
+func withoutVolumeClaims(resources kube.ResourceList) kube.ResourceList {
+	return resources.Filter(func(info *resource.Info) bool { return !isVolumeClaim(info.Mapping) })
 }
 
 // explain adds the errors of Delete that the SDK's own error does not wrap.
