@@ -20,6 +20,17 @@ const last = 254
 // Loopback is the address of index n.
 func Loopback(n int) string { return fmt.Sprintf("127.77.0.%d", n) }
 
+// first returns the index at which the search for a cluster begins. The first
+// one is the demo's own, so that its address is the same on every machine, in
+// whatever order clusters are made.
+func first(cluster string) int {
+	const demo = "demo"
+	if cluster == demo {
+		return 1
+	}
+	return 2
+}
+
 // Index remembers which cluster has which address. Callers hold a lock around
 // Allocate and Release.
 type Index struct {
@@ -41,7 +52,7 @@ func (x Index) Allocate(cluster string, free func(n int) bool) (int, error) {
 	for _, n := range taken {
 		used[n] = true
 	}
-	for n := 1; n <= last; n++ {
+	for n := first(cluster); n <= last; n++ {
 		if used[n] || !free(n) {
 			continue
 		}

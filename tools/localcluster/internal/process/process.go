@@ -163,7 +163,8 @@ func (r Record) Signal(sig os.Signal) error {
 	return nil
 }
 
-// Stop asks the process to end, waits up to grace, and kills it then.
+// Stop asks the process to end, waits up to grace or until ctx ends, and kills
+// it then.
 func (r Record) Stop(ctx context.Context, grace time.Duration) error {
 	if err := r.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
 		return nil
@@ -180,7 +181,7 @@ func (r Record) Stop(ctx context.Context, grace time.Duration) error {
 	}
 	// A killed process ends as soon as the kernel has released its memory.
 	const killTime = 10 * time.Second
-	if !r.wait(ctx, killTime) {
+	if !r.wait(context.WithoutCancel(ctx), killTime) {
 		return fmt.Errorf("end process %d: still there %s after SIGKILL", r.PID, killTime)
 	}
 	return nil
