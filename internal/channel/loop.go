@@ -116,7 +116,8 @@ func (p *pacing) afterFailure(err error, retryAfter time.Duration) time.Duration
 func (p *pacing) afterAnswer(got answer, waited, changed bool, took time.Duration) time.Duration {
 	p.settled, p.failures = true, 0
 	switch {
-	case got.etag == "", waited && !got.held:
+	case got.etag == "", waited && !got.held && !changed:
+		// A changed answer proves nothing: there was no reason to hold it.
 		p.early, p.prompt = 0, 0
 		return max(time.Duration((0.8+0.4*p.random())*float64(p.options.PollInterval)), got.retryAfter)
 	case !waited:

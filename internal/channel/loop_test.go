@@ -241,6 +241,28 @@ func TestAServerThatMisusesThePreferenceIsNotHammered(t *testing.T) {
 	}
 }
 
+func TestAChangedAnswerDoesNotCountAsUnheld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVendor("1")
+		v.refuse = func(r *http.Request) (*http.Response, error) {
+			switch r.Header.Get("If-None-Match") {
+			case "":
+				return answerOf(200, documentOf("1"), "ETag", `"1"`), nil
+			case `"1"`:
+				return answerOf(200, documentOf("2"), "ETag", `"2"`), nil
+			default:
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+		}
+		follow(t, v)
+		time.Sleep(time.Second)
+		if n := v.requests(); n != 3 {
+			t.Errorf("%d requests, want the third one to be waiting", n)
+		}
+	})
+}
+
 func TestFailuresBackOffAndRecoveryIsPrompt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVendor("1")

@@ -26,7 +26,7 @@ const (
 	// DefaultMaxHeld bounds held requests; at about 25 KiB each, ten thousand fit into 256 MiB.
 	DefaultMaxHeld = 10_000
 	// shutdownTime is how long answers under way may take after the server was told to stop.
-	shutdownTime = 20 * time.Second
+	shutdownTime = 15 * time.Second
 )
 
 // Config is what an administrator sets.

@@ -63,8 +63,11 @@ func (s *Server) serveRelease(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	status, applied := http.StatusOK, time.Duration(0)
+	if r.Header.Get("If-None-Match") != "" {
+		applied = preferredWait(r.Header.Values("Prefer"))
+	}
 	if matches(r.Header.Get("If-None-Match"), found.etag) {
-		if applied = preferredWait(r.Header.Values("Prefer")); applied > 0 {
+		if applied > 0 {
 			if found, err = s.hold(r, claims, found, changed, applied); err != nil {
 				s.count(name, statusOf(err))
 				return err
