@@ -36,7 +36,7 @@ func TestIngressHosts(t *testing.T) {
 				values = with(t, values, "global.host", test.host)
 			}
 			if test.additional != "" {
-				values = with(t, values, "ingress.additionalHosts", parse(t, "x: " + test.additional)["x"])
+				values = with(t, values, "ingress.additionalHosts", parse(t, "x: "+test.additional)["x"])
 			}
 			ingress := ingressOf(t, values, "wandb")
 			var got []string

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -48,15 +50,33 @@ type input struct {
 	defaults map[string]any
 	// appVersion and version replace those of the chart.
 	appVersion, version string
+	// unchecked leaves the schema out.
+	unchecked bool
 }
 
+// loadAll reads the charts once: a render changes none of what it gets.
+var loadAll = sync.OnceValues(func() (map[string]*chart.Chart, error) {
+	charts := map[string]*chart.Chart{}
+	for _, name := range reference.Charts() {
+		loaded, err := loader.Load(filepath.Join(root, "charts", name))
+		if err != nil {
+			return nil, fmt.Errorf("load chart %s: %w", name, err)
+		}
+		charts[name] = loaded
+	}
+	return charts, nil
+})
+
+// load returns a copy whose values and metadata may be replaced.
 func load(t testing.TB, name string) *chart.Chart {
 	t.Helper()
-	loaded, err := loader.Load(filepath.Join(root, "charts", name))
+	charts, err := loadAll()
 	if err != nil {
-		t.Fatalf("load chart %s: %v", name, err)
+		t.Fatal(err)
 	}
-	return loaded
+	loaded, metadata := *charts[name], *charts[name].Metadata
+	loaded.Metadata = &metadata
+	return &loaded
 }
 
 // output is what a render gives: manifests by the path of their template, and the notes.
@@ -80,7 +100,7 @@ func tryRender(t testing.TB, name string, in input) (output, error) {
 	options := common.ReleaseOptions{
 		Name: orDefault(in.release, "wandb"), Namespace: orDefault(in.namespace, "wandb-system"), Revision: 1, IsInstall: true,
 	}
-	values, err := util.ToRenderValues(loaded, in.values, options, nil)
+	values, err := util.ToRenderValuesWithSchemaValidation(loaded, in.values, options, nil, in.unchecked)
 	if err != nil {
 		return output{}, err
 	}

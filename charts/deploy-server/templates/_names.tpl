@@ -71,7 +71,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
   (dict "name" "EXTERNAL_URL" "value" (include "deploy.externalURL" .))
   (dict "name" "ADMIN_TOKEN_FILE" "value" (printf "/etc/kubewandb/admin/%s" (include "deploy.adminToken.key" .)))
 -}}
-{{- if (.Values.licenseKeys).existingSecret }}{{ $own = append $own (dict "name" "LICENSE_KEYS_DIR" "value" "/etc/kubewandb/license-keys") }}{{ end -}}
+{{- if (.Values.licenseKey).existingSecret }}{{ $own = append $own (dict "name" "LICENSE_KEY_FILE" "value" "/etc/kubewandb/license/key.pem") }}{{ end -}}
 {{- $taken := list -}}
 {{- range .Values.extraEnv }}{{ $taken = append $taken .name }}{{ end -}}
 {{- $env := list -}}

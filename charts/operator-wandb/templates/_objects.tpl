@@ -1,4 +1,4 @@
-{{/* ServiceAccount, Service, disruption budget and network policy of a component: call with the dict of "wandb.pod". */}}
+{{/* ServiceAccount, Service, disruption budget and network policy of a component: call with "wandb.app" or "wandb.console" and "root". */}}
 {{- define "wandb.serviceAccount" -}}
 {{- $account := (index .root.Values .component | default dict).serviceAccount | default dict -}}
 {{- if dig "create" true $account -}}

@@ -49,6 +49,7 @@ two entries of one name cannot be applied.
 {{- $own := list
   (dict "name" "OPERATOR_NAMESPACE" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")))
   (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name")))
+  (dict "name" "OPERATOR_RELEASE" "value" .Release.Name)
   (dict "name" "LEADER_ELECT" "value" "true")
   (dict "name" "WATCH_NAMESPACES" "value" (include "operator.namespaces" . | fromJsonArray | join ","))
   (dict "name" "AIRGAPPED" "value" (toString (.Values.airgapped | default false)))
@@ -60,6 +61,8 @@ two entries of one name cannot be applied.
   (dict "name" "HELM_CONFIG_HOME" "value" "/helm/config")
   (dict "name" "HELM_DATA_HOME" "value" "/helm/data")
 -}}
+{{- if include "operator.isolated" . }}{{ $own = append $own (dict "name" "ISOLATION_NAMESPACES" "value" (include "operator.namespaces" . | fromJsonArray | join ",")) }}{{ end -}}
+{{- if ((.Values.manager).debug).enabled }}{{ $own = append $own (dict "name" "DEBUG" "value" "true") }}{{ end -}}
 {{- if $channel.url }}{{ $own = append $own (dict "name" "DEPLOYER_CHANNEL_URL" "value" $channel.url) }}{{ end -}}
 {{- if $channel.jwks }}{{ $own = append $own (dict "name" "LICENSE_JWKS_FILE" "value" "/etc/kubewandb/jwks.json") }}{{ end -}}
 {{- if or $channel.root ($channel.rootSecret).name }}{{ $own = append $own (dict "name" "CHANNEL_ROOT_FILE" "value" "/etc/kubewandb/root.json") }}{{ end -}}

@@ -20,12 +20,19 @@
 {{- if or (include "wandb.app.autoscaled" .) (gt (int (include "wandb.replicas" (dict "root" . "component" "app"))) 1) -}}true{{- end -}}
 {{- end -}}
 
+{{/* Not empty when an old and a new pod may run side by side. Two processes must never write one volume. */}}
+{{- define "wandb.app.rolling" -}}
+{{- if and (include "wandb.mysql" .) (or (include "wandb.app.shared" .) (not (include "wandb.app.persistent" .))) -}}true{{- end -}}
+{{- end -}}
+
 {{- define "wandb.app.env" -}}
 {{- $global := .Values.global | default dict -}}
 {{- $env := include "wandb.commonEnv" . | fromYaml -}}
 {{- $_ := set $env "LISTEN" ":8080" -}}
 {{- $_ := set $env "METRICS_LISTEN" ":8181" -}}
 {{- $_ := set $env "DATA_DIR" "/vol/data" -}}
+{{- $_ := set $env "PROXY_HOPS" (dig "proxyHops" 1 (.Values.app | default dict)) -}}
+{{- if include "wandb.app.rolling" . }}{{ $_ := set $env "SHUTDOWN_DELAY" "3s" }}{{ end -}}
 {{- $_ := set $env "SESSION_LENGTH" (printf "%sh" (include "wandb.scalar" (($global.auth).sessionLengthHours | default 720))) -}}
 {{- with include "wandb.license.source" . | fromYaml }}{{ $_ := set $env "LICENSE" . }}{{ end -}}
 {{- merge $env (include "wandb.mysql.env" . | fromYaml) | toYaml -}}
@@ -65,21 +72,22 @@
 {{- end }}
 {{- end -}}
 
-{{/* The argument of all templates of the component, as JSON. */}}
+{{/* What the objects around the pods need to know, as JSON. */}}
 {{- define "wandb.app" -}}
-{{- dict
-  "component" "app"
+{{- dict "component" "app" "port" 8080 "metricsPort" 8181 "token" false | toJson -}}
+{{- end -}}
+
+{{/* The argument of "wandb.pod", as JSON. */}}
+{{- define "wandb.app.pod" -}}
+{{- include "wandb.app" . | fromJson | merge (dict
   "repository" "ghcr.io/kubewandb/server"
   "args" (list "serve")
-  "port" 8080
-  "metricsPort" 8181
   "live" "/healthz"
   "ready" "/ready"
   "grace" 20
-  "token" false
   "generated" (include "wandb.app.env" . | fromYaml)
   "checksums" (include "wandb.app.checksums" . | fromYaml)
   "volumes" (include "wandb.app.volumes" .)
   "mounts" (include "wandb.app.mounts" .)
-  | toJson -}}
+  ) | toJson -}}
 {{- end -}}

@@ -12,21 +12,22 @@
 {{- toYaml $env -}}
 {{- end -}}
 
-{{/* The argument of all templates of the component, as JSON. */}}
+{{/* What the objects around the pods need to know, as JSON. */}}
 {{- define "wandb.console" -}}
+{{- dict "component" "console" "port" 8082 "metricsPort" 8182 "token" true | toJson -}}
+{{- end -}}
+
+{{/* The argument of "wandb.pod", as JSON. */}}
+{{- define "wandb.console.pod" -}}
 {{- $sums := dict -}}
 {{- with (.Values.global).customCACerts }}{{ $_ := set $sums "checksum/ca-certs" (toJson . | sha256sum) }}{{ end -}}
-{{- dict
-  "component" "console"
+{{- include "wandb.console" . | fromJson | merge (dict
   "repository" "ghcr.io/kubewandb/console"
   "args" (list "serve")
-  "port" 8082
-  "metricsPort" 8182
   "live" "/console/api/healthz"
   "ready" "/console/api/ready"
   "grace" 10
-  "token" true
   "generated" (include "wandb.console.env" . | fromYaml)
   "checksums" $sums
-  | toJson -}}
+  ) | toJson -}}
 {{- end -}}
