@@ -18,10 +18,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -53,7 +55,12 @@ type installation struct {
 // configuration first.
 func newInstallation(t *testing.T, change ...func(*Config)) *installation {
 	t.Helper()
-	base := testenv.Start(t)
+	return newInstallationOn(t, testenv.Start(t), testenv.Namespace(t), change...)
+}
+
+// newInstallationOn makes an installation on a given API server.
+func newInstallationOn(t *testing.T, base *rest.Config, namespace string, change ...func(*Config)) *installation {
+	t.Helper()
 	scheme := runtime.NewScheme()
 	must(t, clientgoscheme.AddToScheme(scheme))
 	must(t, appsv1.AddToScheme(scheme))
@@ -62,10 +69,10 @@ func newInstallation(t *testing.T, change ...func(*Config)) *installation {
 	key, err := license.GenerateKey()
 	must(t, err)
 	i := &installation{
-		t: t, api: api, namespace: testenv.Namespace(t), vendor: newVendor(t), key: key, logs: &logBuffer{},
+		t: t, api: api, namespace: namespace, vendor: newVendor(t), key: key, logs: &logBuffer{},
 		requests: &requestCounter{},
 	}
-	observed := testenv.Start(t)
+	observed := rest.CopyConfig(base)
 	observed.Wrap(i.requests.wrap)
 	i.config = Config{
 		RESTConfig: observed, Logger: logr.FromSlogHandler(slog.NewJSONHandler(i.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -377,3 +384,15 @@ func eventually(t *testing.T, what string, ok func() bool, last func() string) {
 }
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
+
+// writeSecret makes a Secret as a person would.
+func (i *installation) writeSecret(name string, data map[string]string) {
+	i.t.Helper()
+	must(i.t, i.api.Create(i.t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: name}, StringData: data,
+	}))
+}
+
+func oneGibibyte() corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+}

@@ -79,15 +79,17 @@ func (o *operator) build() error {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), appsv1.AddToScheme(scheme)); err != nil {
 		return fmt.Errorf("register types: %w", err)
 	}
-	rest := rest.CopyConfig(o.config.RESTConfig)
-	rest.UserAgent = version.UserAgent(program)
+	cluster := rest.CopyConfig(o.config.RESTConfig)
+	cluster.UserAgent = version.UserAgent(program)
 	// The API server's own priority and fairness limits us; a second limit here only adds latency.
-	rest.QPS, rest.Burst = -1, -1
+	cluster.QPS, cluster.Burst = -1, -1
+	// The finalizer's name is older than the API server's advice on names, and that advice comes with every write.
+	cluster.WarningHandler = rest.NoWarnings{}
 	var err error
-	if o.manager, err = ctrl.NewManager(rest, o.options(scheme)); err != nil {
+	if o.manager, err = ctrl.NewManager(cluster, o.options(scheme)); err != nil {
 		return fmt.Errorf("make manager: %w", err)
 	}
-	o.live, err = client.New(rest, client.Options{Scheme: scheme, Mapper: o.manager.GetRESTMapper(), HTTPClient: o.manager.GetHTTPClient()})
+	o.live, err = client.New(cluster, client.Options{Scheme: scheme, Mapper: o.manager.GetRESTMapper(), HTTPClient: o.manager.GetHTTPClient()})
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
@@ -97,7 +99,7 @@ func (o *operator) build() error {
 	if err := o.manager.AddReadyzCheck("readyz", o.ready); err != nil {
 		return fmt.Errorf("add ready check: %w", err)
 	}
-	return o.assemble(rest)
+	return o.assemble(cluster)
 }
 
 // options limit the caches: resources in full, of everything else only the metadata, and only where rights were granted.
@@ -134,7 +136,7 @@ func (o *operator) options(scheme *runtime.Scheme) ctrl.Options {
 	}
 }
 
-func (o *operator) assemble(rest *rest.Config) error {
+func (o *operator) assemble(cluster *rest.Config) error {
 	if err := o.follow(); err != nil {
 		return err
 	}
@@ -145,11 +147,11 @@ func (o *operator) assemble(rest *rest.Config) error {
 		Client: o.live, Lost: o.stop,
 		Identity: release.Identity{Namespace: o.config.Namespace, Pod: o.config.Pod, Start: uuid.NewString()},
 	}
-	helmClient, err := o.helm(rest)
+	helmClient, err := o.helm(cluster)
 	if err != nil {
 		return err
 	}
-	discover, err := discovery.NewDiscoveryClientForConfigAndClient(rest, o.manager.GetHTTPClient())
+	discover, err := discovery.NewDiscoveryClientForConfigAndClient(cluster, o.manager.GetHTTPClient())
 	if err != nil {
 		return fmt.Errorf("make discovery client: %w", err)
 	}
@@ -213,8 +215,8 @@ func (o *operator) follow() error {
 }
 
 // helm makes the client of Helm. Its transport is fenced: it writes only while this process holds the Lease of a release.
-func (o *operator) helm(rest *rest.Config) (*helm.Client, error) {
-	fenced := copyConfig(rest)
+func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
+	fenced := rest.CopyConfig(cluster)
 	fenced.Wrap(func(next http.RoundTripper) http.RoundTripper { return o.locker.Fence(next) })
 	made, err := helm.New(helm.Config{
 		RESTConfig: fenced, ChartsDir: o.config.ChartsDir, ChartSources: o.config.ChartSources, CacheDir: o.config.CacheDir,
@@ -265,5 +267,3 @@ func (o *operator) close() {
 	}
 	ctrlmetrics.Registry.Unregister(o.reconciler.metrics)
 }
-
-func copyConfig(config *rest.Config) *rest.Config { return rest.CopyConfig(config) }
