@@ -67,6 +67,10 @@ func (f *fold) unset(root *node, keys []string, layer string) {
 func (f *fold) mergeMap(target *node, fields map[string]any, path, layer string) error {
 	target.layer = layer
 	for _, key := range sortedKeys(fields) {
+		if key == "" {
+			// No path can name it, so nothing could be said about it.
+			return invalidValue(cmp.Or(path, "values"), layer, "an empty key")
+		}
 		at := childPath(path, key)
 		value, err := normalize(fields[key], at, layer)
 		if err != nil {

@@ -13,12 +13,15 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // AssetsVariable names the folder that holds etcd and kube-apiserver.
@@ -63,7 +66,12 @@ func Start(t testing.TB) *rest.Config {
 	environment := &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join(root(t), "charts", "operator", "crds")},
 		ErrorIfCRDPathMissing: true,
+		// An API server takes three seconds, unless compilers keep the machine busy.
+		ControlPlaneStartTimeout: 3 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
 	}
+	// controller-runtime prints a stack trace where nobody has chosen a log.
+	log.SetLogger(logr.Discard())
 	config, err := environment.Start()
 	if err != nil {
 		t.Fatalf("start an API server from %s: %v", os.Getenv(AssetsVariable), err)
