@@ -220,6 +220,7 @@ func sameLayer(a, b spec.Layer) bool {
 	return same(a.Chart, b.Chart) && same(a.Values, b.Values)
 }
 
+// writeLayer writes a layer as YAML; one without content is the empty text, in whose place the pages show an example.
 func writeLayer(layer spec.Layer) (string, error) {
 	var text bytes.Buffer
 	if len(layer.Chart) > 0 {
@@ -227,12 +228,12 @@ func writeLayer(layer spec.Layer) (string, error) {
 			return "", err
 		}
 	}
-	values := layer.Values
-	if values == nil {
-		values = map[string]any{}
+	if len(layer.Values) > 0 {
+		if err := writeYAML(&text, keyValues, layer.Values); err != nil {
+			return "", err
+		}
 	}
-	err := writeYAML(&text, keyValues, values)
-	return text.String(), err
+	return text.String(), nil
 }
 
 func writeYAML(to *bytes.Buffer, key string, content any) error {
