@@ -66,7 +66,43 @@ func parseSchema(raw []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile: %w", err)
 	}
+	if err := checkMergeRules(document); err != nil {
+		return nil, err
+	}
 	return &Schema{root: document, compiled: compiled}, nil
+}
+
+// checkMergeRules refuses rules for lists that this version does not know: taking another one would lose items.
+func checkMergeRules(part any) error {
+	switch v := part.(type) {
+	case map[string]any:
+		if rule, ok := v["x-merge"].(string); ok && mergeRuleOf(rule) == "" {
+			return fmt.Errorf("x-merge: rule %q is not known", rule)
+		}
+		for _, key := range sortedKeys(v) {
+			if err := checkMergeRules(v[key]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for _, item := range v {
+			if err := checkMergeRules(item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func mergeRuleOf(rule string) v1.ListRule {
+	switch strings.ToLower(rule) {
+	case "replace":
+		return v1.ListsReplace
+	case "concat":
+		return v1.ListsConcat
+	default:
+		return ""
+	}
 }
 
 // noLoader keeps a schema from reading files or the network.
@@ -210,12 +246,8 @@ func typeIs(name, kind string) bool {
 // mergeRule returns the rule of x-merge at path, or "" where the schema has none.
 func (s *Schema) mergeRule(path string) v1.ListRule {
 	for _, part := range s.describing(path) {
-		rule, _ := part["x-merge"].(string)
-		switch strings.ToLower(rule) {
-		case "replace":
-			return v1.ListsReplace
-		case "concat":
-			return v1.ListsConcat
+		if rule, ok := part["x-merge"].(string); ok {
+			return mergeRuleOf(rule)
 		}
 	}
 	return ""
