@@ -108,6 +108,8 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.SetXForwarded()
 	r.Out.Host = r.In.Host
 	r.Out.URL.Scheme = "http"
+	// The query passes as it is, also where Go would not parse it so.
+	r.Out.URL.RawQuery = r.In.URL.RawQuery
 	// The transport replaces the host by an endpoint.
 	r.Out.URL.Host = "endpoint"
 	_, port, err := net.SplitHostPort(r.In.Host)
