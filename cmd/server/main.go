@@ -44,8 +44,8 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use: "server", Short: "W&B Server: accounts, API keys, the GraphQL of the wandb client, and the web application",
 		Long: "W&B Server: accounts, API keys, the GraphQL of the wandb client, and the web application.\n\n" +
-			"The flags of `server serve` and those below \"Global Flags\" can also be set by environment variables of the same name " +
-			"in upper snake case, --data-dir by DATA_DIR; a flag wins. In a pod the variables are set already.",
+			"Configuration can also be set by environment variables: each flag of `server serve`, and each that every command has, " +
+			"by its name in upper snake case, --data-dir by DATA_DIR. A flag wins. In a pod the variables are set already.",
 		Version: version.Version, SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd, os.LookupEnv) },
 	}

@@ -25,7 +25,7 @@ const (
 	DefaultDataDir = "/vol/data"
 	// DefaultMySQLPort and DefaultMySQLDatabase are used where a MySQL host is set.
 	DefaultMySQLPort     = 3306
-	DefaultMySQLDatabase = "wandb"
+	DefaultMySQLDatabase = "wandb_local"
 
 	databaseFile = "wandb.sqlite"
 )
@@ -41,7 +41,7 @@ type Config struct {
 	DataDir string
 	// MySQL is used in place of SQLite where its Host is set.
 	MySQL store.MySQL
-	// License is the licence token of the installation.
+	// License is the licence token of the installation. It is shown in log and metrics; nothing is refused for want of one.
 	License redact.Secret
 	// SessionLength is how long a browser stays signed in after its last visit; 0 means account.DefaultSessionLength.
 	SessionLength time.Duration

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"database/sql"
 	"net/http"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/kubewandb/kubewandb/internal/license"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/internal/version"
 )
@@ -52,6 +54,25 @@ func newMetrics(registry *prometheus.Registry, s *store.Store) *metrics {
 	registry.MustRegister(m.requests, m.operations, m.signIns, build, connections{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// licensed shows when the licence ends, so that somebody can be told in time. The server serves whatever it says: a licence
+// governs updates, never the work of those who have the software.
+func (s *Server) licensed(ctx context.Context) {
+	if s.cfg.License == "" {
+		return
+	}
+	claims, err := license.Peek(s.cfg.License)
+	if err != nil {
+		s.logger.WarnContext(ctx, "licence not readable", "error", err)
+		return
+	}
+	expires := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "wandb_license_expires_timestamp_seconds", Help: "When the licence ends, as it says itself.",
+	})
+	expires.Set(float64(claims.ExpiresAt.Unix()))
+	s.registry.MustRegister(expires)
+	s.logger.InfoContext(ctx, "licence", "id", claims.ID, "customer", claims.Customer, "expires", claims.ExpiresAt)
 }
 
 func metricsHandler(registry *prometheus.Registry) http.Handler {

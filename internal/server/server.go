@@ -84,6 +84,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.accounts = account.New(s.store, account.Config{SessionLength: cfg.SessionLength, Logger: cfg.Logger, Now: cfg.Now})
 	s.registry = prometheus.NewRegistry()
 	s.metrics = newMetrics(s.registry, s.store)
+	s.licensed(ctx)
 	s.health = &health{store: s.store}
 	s.graph = graph.NewHandler(graph.Options{
 		Accounts: s.accounts, Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/kubewandb/kubewandb/internal/license"
+	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server"
 )
 
@@ -425,4 +428,39 @@ func (s running) graphql(t testing.TB, key, query string) answer {
 		t.Fatal(err)
 	}
 	return s.do(t, http.DefaultClient, call{method: "POST", path: "/graphql", key: key, body: string(body)})
+}
+
+func TestTheLicenceIsShownAndRefusesNothing(t *testing.T) {
+	key, err := license.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC)
+	token, err := license.Issue(license.Claims{
+		Issuer: "https://deploy.example.test", Customer: "Example", ID: "lic-1", IssuedAt: ended.AddDate(-1, 0, 0), ExpiresAt: ended,
+	}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sentence, c := range map[string]struct {
+		token  redact.Secret
+		metric string
+	}{
+		"a licence that has ended": {token, "wandb_license_expires_timestamp_seconds " + strconv.FormatFloat(float64(ended.Unix()), 'g', -1, 64)},
+		"no licence at all":        {"", "wandb_build_info"},
+		"what is no licence":       {"canary.not.a.licence", "wandb_build_info"},
+	} {
+		s := start(t, func(cfg *server.Config) { cfg.License = c.token })
+		_, apiKey := s.createUser(t, "ada", false)
+		if a := s.graphql(t, apiKey, "{viewer{id}}"); a.code != http.StatusOK {
+			t.Errorf("%s: %d %s", sentence, a.code, a.body)
+		}
+		metrics := running{url: s.metricsURL}.do(t, http.DefaultClient, call{path: "/metrics"})
+		if !strings.Contains(metrics.body, c.metric) {
+			t.Errorf("%s: metrics lack %s", sentence, c.metric)
+		}
+		if c.token != "" && strings.Contains(s.logs.String()+metrics.body, c.token.Reveal()) {
+			t.Errorf("%s: it stands in the log or the metrics", sentence)
+		}
+	}
 }
