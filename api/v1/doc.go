@@ -7,3 +7,5 @@
 // +kubebuilder:object:generate=true
 // +groupName=apps.wandb.com
 package v1
+
+//go:generate go tool controller-gen object crd paths=. output:crd:dir=../../charts/operator/crds
