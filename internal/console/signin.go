@@ -80,7 +80,6 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		refuse(w, problem{
 			status: http.StatusUnauthorized, Field: "password",
 			Message: "That is not the password of this console.",
-			Hint:    s.passwordHint(),
 		})
 		return
 	}
@@ -100,12 +99,6 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request, keys keyri
 	http.SetCookie(w, s.cookie(sessionCookie, token, sessionLifetime))
 	http.SetCookie(w, s.cookie(leftCookie, "", 0))
 	answer(w, http.StatusOK, s.describeSession(&user{Name: passwordUser, Method: methodPassword}))
-}
-
-// passwordHint tells an administrator with access to the cluster where the password is.
-func (s *Server) passwordHint() string {
-	return fmt.Sprintf("It is in the cluster: kubectl get secret %s-password -n %s -o jsonpath='{.data.password}' | base64 -d",
-		s.cfg.ReleaseName, s.cfg.ReleaseNamespace)
 }
 
 func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {

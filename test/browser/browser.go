@@ -89,6 +89,10 @@ func Open(t testing.TB, o Options) *Page {
 	if err := chromedp.Listen(tab, p.listen); err != nil { // which starts the browser
 		t.Fatalf("start %s: %v", executable, err)
 	}
+	// A window cannot be as narrow as a phone.
+	if err := chromedp.Do(tab, chromedp.EmulateViewport(int64(o.Width), int64(o.Height))); err != nil {
+		t.Fatalf("set the size of the page: %v", err)
+	}
 	return p
 }
 
@@ -212,9 +216,13 @@ func (p *Page) URL(ctx context.Context) (string, error) {
 	return url, nil
 }
 
-// Shot writes a picture of the whole page, once it stands still, to test/artifacts/<test>/<number>-<step>.png.
+// Shot writes a picture of the whole page, scrolled to its top, once it stands still, to
+// test/artifacts/<test>/<number>-<step>.png.
 func (p *Page) Shot(ctx context.Context, step string) error {
 	const settled = 300 * time.Millisecond // longer than any transition of the pages
+	if _, err := ask(ctx, p, chromedp.Evaluate[bool](`scrollTo(0, 0), true`)); err != nil {
+		return fmt.Errorf("scroll to the top: %w", err)
+	}
 	if err := p.run(ctx, chromedp.Sleep(settled)); err != nil {
 		return fmt.Errorf("wait for the page to settle: %w", err)
 	}

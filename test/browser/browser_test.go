@@ -65,6 +65,13 @@ func TestFirstDayOfAnInstallation(t *testing.T) {
 		t.Errorf("the active specification shows the licence (%v):\n%s", err, shown)
 	}
 	must(t, browser.LeaveConsole(ctx, p, ada.Username))
+
+	const most = 100 // MiB; the chart limits the console to little more
+	if used := i.consoleMemory(t); used > most {
+		t.Errorf("the console uses %d MiB, want at most %d", used, most)
+	} else {
+		t.Logf("the console uses %d MiB", used)
+	}
 }
 
 func TestConsoleWhileTheApplicationIsDown(t *testing.T) {

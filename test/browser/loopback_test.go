@@ -21,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -54,6 +55,7 @@ type installation struct {
 	secrets          func(name string) *corev1.Secret
 	setStatus        func(status string)
 	stopApplication  func()
+	consoleProcess   int
 }
 
 func install(t *testing.T) *installation {
@@ -74,9 +76,9 @@ func install(t *testing.T) *installation {
 	i.serveTLS(t, folder, application, console)
 	bin, err := programs()
 	must(t, err)
-	i.stopApplication = start(t, filepath.Join(bin, "server"), "http://"+application+"/ready", "serve",
+	i.stopApplication, _ = start(t, filepath.Join(bin, "server"), "http://"+application+"/ready", "serve",
 		"--data-dir", filepath.Join(folder, "data"), "--host", i.url, "--listen", application, "--metrics-listen", "")
-	start(t, filepath.Join(bin, "console"), "http://"+console+"/console/api/ready", "serve",
+	_, i.consoleProcess = start(t, filepath.Join(bin, "console"), "http://"+console+"/console/api/ready", "serve",
 		"--host", i.url, "--listen", console, "--metrics-listen", "", "--kubeconfig", kubeconfig, "--auth-service", application,
 		"--release-name", "wandb", "--release-namespace", namespace, "--operator-namespace", "operators")
 	return i
@@ -261,13 +263,13 @@ var programs = sync.OnceValues(func() (string, error) {
 })
 
 // start runs a program until the test ends, or until the function that it returns is called, and waits until it is ready.
-func start(t *testing.T, path, ready string, arguments ...string) func() {
+func start(t *testing.T, path, ready string, arguments ...string) (stop func(), process int) {
 	t.Helper()
 	var log bytes.Buffer
 	command := exec.CommandContext(context.WithoutCancel(t.Context()), path, arguments...)
 	command.Stderr = &log
 	must(t, command.Start())
-	stop := sync.OnceFunc(func() {
+	stop = sync.OnceFunc(func() {
 		if err := command.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
@@ -288,7 +290,21 @@ func start(t *testing.T, path, ready string, arguments ...string) func() {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	return stop
+	return stop, command.Process.Pid
+}
+
+// consoleMemory is the resident memory of the console, in MiB.
+func (i *installation) consoleMemory(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.consoleProcess))
+	must(t, err)
+	match := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
+	if match == nil {
+		t.Fatalf("no VmRSS in %s", status)
+	}
+	kilobytes, err := strconv.Atoi(string(match[1]))
+	must(t, err)
+	return kilobytes >> 10
 }
 
 func answers(t *testing.T, address string) bool {
