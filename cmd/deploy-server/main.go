@@ -57,7 +57,7 @@ func newRoot() *cobra.Command {
 	}
 	c := &cli{}
 	root.PersistentPreRunE = func(command *cobra.Command, _ []string) error { return fromEnvironment(command.Flags()) }
-	root.AddCommand(newServe(), c.newChannel(), c.newChart(), c.newLicense(), c.newRelease())
+	root.AddCommand(newServe(), c.newChannel(), c.newChart(), c.newLicense(), c.newRelease(), c.newTrust())
 	return root
 }
 

@@ -155,7 +155,7 @@ func statusFault(response *http.Response) error {
 	if err == nil {
 		_ = json.Unmarshal(body, &said)
 	}
-	cause := errors.New("the server answered " + status(response.StatusCode))
+	cause := errors.New("the server answered " + httpStatus(response.StatusCode))
 	if said.Error != "" {
 		cause = fmt.Errorf("%w: %s", cause, bounded(said.Error))
 	}
@@ -194,7 +194,7 @@ func setHint(result *fault.Error, hint string) {
 	}
 }
 
-func status(code int) string {
+func httpStatus(code int) string {
 	if text := http.StatusText(code); text != "" {
 		return strconv.Itoa(code) + " " + text
 	}

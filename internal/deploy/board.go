@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/uptrace/bun"
+
 	"github.com/kubewandb/kubewandb/internal/catalog"
 	"github.com/kubewandb/kubewandb/internal/deploy/admin"
 )
@@ -89,13 +91,33 @@ func sameOffer(a, b *offer) bool {
 
 // refreshBoard makes the board say what the database says. The caller holds s.changing, or nobody else runs yet.
 func (s *Server) refreshBoard(ctx context.Context) error {
-	channels, err := list[channelRecord](ctx, s.store.write, "name")
+	channels, own, err := readChannels(ctx, s.store.write)
 	if err != nil {
 		return err
 	}
-	current, err := promotions(ctx, s.store.write, newest)
+	topics := make(map[string]*topic, len(channels))
+	for _, each := range channels {
+		now := &topic{channel: each}
+		if promotion, ok := resolve(each.Name, channels, own); ok {
+			if now.offer, err = s.offerOf(ctx, each, promotion); err != nil {
+				return err
+			}
+		}
+		topics[each.Name] = now
+	}
+	s.board.replace(topics)
+	return nil
+}
+
+// readChannels returns the channels, and what each was last pointed at, by name.
+func readChannels(ctx context.Context, db bun.IDB) (map[string]channelRecord, map[string]offered, error) {
+	channels, err := list[channelRecord](ctx, db, "name")
 	if err != nil {
-		return err
+		return nil, nil, err
+	}
+	current, err := promotions(ctx, db, newest)
+	if err != nil {
+		return nil, nil, err
 	}
 	byName := make(map[string]channelRecord, len(channels))
 	for _, each := range channels {
@@ -105,18 +127,7 @@ func (s *Server) refreshBoard(ctx context.Context) error {
 	for _, each := range current {
 		own[each.ChannelName] = each
 	}
-	topics := make(map[string]*topic, len(channels))
-	for _, each := range channels {
-		now := &topic{channel: each}
-		if promotion, ok := resolve(each.Name, byName, own); ok {
-			if now.offer, err = s.offerOf(ctx, each, promotion); err != nil {
-				return err
-			}
-		}
-		topics[each.Name] = now
-	}
-	s.board.replace(topics)
-	return nil
+	return byName, own, nil
 }
 
 // resolve returns the promotion that a channel offers: its own, else that of the nearest ancestor which has one.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
 
 	"github.com/kubewandb/kubewandb/internal/deploy/admin"
 	"github.com/kubewandb/kubewandb/internal/fault"
@@ -51,7 +52,13 @@ func (s *Server) createChannel(ctx context.Context, wanted admin.NewChannel) (_ 
 		return document, false, err
 	}
 	record := channelRecord{ID: uuid.NewString(), Name: wanted.Name, InheritsFrom: wanted.InheritsFrom, CreatedAt: stamp(s.now())}
-	if err := insert(ctx, s.store.write, &record); err != nil {
+	err = s.store.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		if err := insert(ctx, tx, &record); err != nil {
+			return err
+		}
+		return s.signChanges(ctx, tx)
+	})
+	if err != nil {
 		return admin.Channel{}, false, err
 	}
 	s.logger.Info("channel created", "channel", record.Name)

@@ -135,6 +135,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
+	renewing, stopRenewing := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { s.keepSigned(renewing) })
+	defer background.Wait()
+	defer stopRenewing()
 	s.logger.Info("deploy server is serving", "address", listener.Addr().String(), "externalURL", s.external.Redacted())
 	select {
 	case err := <-ended:

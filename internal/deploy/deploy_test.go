@@ -239,3 +239,15 @@ func (r *running) held() string {
 	r.t.Fatal("the metric of held requests is missing")
 	return ""
 }
+
+// tokenOf reads the admin token that a server without a configured one made.
+func tokenOf(t testing.TB, server *deploy.Server) string {
+	t.Helper()
+	token, err := os.ReadFile(filepath.Join(deploy.DataDir(server), "admin-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(token))
+}
+
+func bodyOf(text string) io.Reader { return strings.NewReader(text) }

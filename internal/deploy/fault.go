@@ -45,7 +45,7 @@ func statusOf(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case "ChartInvalid", catalog.ReasonReleaseInvalid:
 		return http.StatusUnprocessableEntity
-	case "ChartImmutable", "ReleaseImmutable", "ChannelExists":
+	case "ChartImmutable", "ReleaseImmutable", "ChannelExists", "TrustKeysExist", "SigningKeyMissing":
 		return http.StatusConflict
 	}
 	if strings.HasSuffix(reason, "NotFound") {

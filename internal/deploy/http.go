@@ -33,6 +33,8 @@ func (s *Server) routes() http.Handler {
 	public("GET /api/v1/operator/channel/release/{id}", MaxWait+bodyTime, s.serveRelease)
 	public("GET /charts/index.yaml", bodyTime, s.serveIndex)
 	public("GET /charts/{file}", downloadTime, s.serveChart)
+	public("GET "+catalog.MetadataPath+"/{file}", bodyTime, s.serveMetadata)
+	public("GET "+catalog.TargetsPath+"/{role}/{file}", bodyTime, s.serveTarget)
 	public("GET /.well-known/jwks.json", bodyTime, s.serveKeys)
 	public("GET /healthz", bodyTime, func(w http.ResponseWriter, _ *http.Request) error {
 		respond(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -122,6 +124,41 @@ func (s *Server) serveChart(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// serveMetadata serves the files of the signed catalog: the newest ones, and each version under its number.
+func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
+	record, versioned, err := metadataFile(r.Context(), s.store.read, r.PathValue("file"))
+	if errors.Is(err, errNoRecord) {
+		return notFound("MetadataNotFound", "find signed catalog", "there is no such file", "Make the catalog: deploy-server trust init.")
+	}
+	if err != nil {
+		return err
+	}
+	if versioned {
+		return sendFile(w, r, record.Body, "public, max-age=31536000, immutable")
+	}
+	return sendFile(w, r, record.Body, "no-cache")
+}
+
+// serveTarget serves what the signed catalog describes, under the name that starts with its digest.
+func (s *Server) serveTarget(w http.ResponseWriter, r *http.Request) error {
+	digest, name, _ := strings.Cut(r.PathValue("file"), ".")
+	record, err := find[targetRecord](r.Context(), s.store.read, "path = ? AND digest = ?", r.PathValue("role")+"/"+name, digest)
+	if errors.Is(err, errNoRecord) {
+		return notFound("TargetNotFound", "find signed file", "there is no such file", "The name of a file is ROLE/SHA256.NAME.json; the catalog lists them.")
+	}
+	if err != nil {
+		return err
+	}
+	return sendFile(w, r, record.Body, "public, max-age=31536000, immutable")
+}
+
+func sendFile(w http.ResponseWriter, r *http.Request, body []byte, cache string) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", cache)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	return nil
+}
+
 // adminRoutes adds the API of the command line.
 func (s *Server) adminRoutes(mux *http.ServeMux) {
 	route := func(method, path string, h handler) {
@@ -153,6 +190,8 @@ func (s *Server) adminRoutes(mux *http.ServeMux) {
 		return s.releaseDocument(*record, true)
 	}))
 	route("POST", "/releases", created(func(r *http.Request, in admin.NewRelease) (any, bool, error) { return pair(s.publish(r.Context(), in)) }))
+	route("GET", "/trust", answer(func(r *http.Request) (any, error) { return s.showTrust(r.Context()) }))
+	route("POST", "/trust", created(func(r *http.Request, _ struct{}) (any, bool, error) { return pair(s.initTrust(r.Context())) }))
 	route("GET", "/licenses", answer(func(r *http.Request) (any, error) { return s.listLicenses(r.Context()) }))
 	route("POST", "/licenses", created(func(r *http.Request, in admin.NewLicense) (any, bool, error) {
 		issued, err := s.issueLicense(r.Context(), in)

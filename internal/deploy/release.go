@@ -54,10 +54,12 @@ func (s *Server) publish(ctx context.Context, wanted admin.NewRelease) (_ admin.
 				return err
 			}
 		}
-		if wanted.Promote == "" {
-			return nil
+		if wanted.Promote != "" {
+			if err := s.point(ctx, tx, wanted.Promote, draft, wanted.By); err != nil {
+				return err
+			}
 		}
-		return s.point(ctx, tx, wanted.Promote, draft, wanted.By)
+		return s.signChanges(ctx, tx)
 	})
 	if err != nil {
 		return admin.Release{}, false, err
@@ -127,7 +129,10 @@ func (s *Server) promote(ctx context.Context, channel string, wanted admin.NewPr
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	err = s.store.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		return s.point(ctx, tx, channel, record, wanted.By)
+		if err := s.point(ctx, tx, channel, record, wanted.By); err != nil {
+			return err
+		}
+		return s.signChanges(ctx, tx)
 	})
 	if err != nil {
 		return admin.Promotion{}, err

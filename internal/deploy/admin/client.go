@@ -141,6 +141,16 @@ func (c *Client) RevokeLicense(ctx context.Context, id string, why Revocation) (
 	return license, c.post(ctx, "/licenses/"+url.PathEscape(id)+"/revocation", why, &license)
 }
 
+// Trust describes the signed catalog.
+func (c *Client) Trust(ctx context.Context) (trust Trust, err error) {
+	return trust, c.get(ctx, "/trust", &trust)
+}
+
+// InitTrust makes the signed catalog; where there is one it stays as it is.
+func (c *Client) InitTrust(ctx context.Context) (trust Trust, err error) {
+	return trust, c.post(ctx, "/trust", struct{}{}, &trust)
+}
+
 // LicenseKeys returns the JWKS with which licences are verified. It needs no token.
 func (c *Client) LicenseKeys(ctx context.Context) (jwks json.RawMessage, err error) {
 	return jwks, c.do(ctx, http.MethodGet, "/.well-known/jwks.json", "", nil, &jwks)

@@ -177,3 +177,22 @@ type Failure struct {
 	Reason string `json:"reason"`
 	Hint   string `json:"hint,omitempty"`
 }
+
+// Trust describes the signed catalog.
+type Trust struct {
+	// Fingerprint is the SHA-256 of the first root.json, in hex: what two people compare.
+	Fingerprint string `json:"fingerprint"`
+	// Root is the first root.json, byte for byte: what a customer's operator is given.
+	Root []byte `json:"root"`
+	// Roles are those that sign, root first.
+	Roles []TrustRole `json:"roles"`
+}
+
+// TrustRole is one signing role.
+type TrustRole struct {
+	Name      string    `json:"name"`
+	Version   int64     `json:"version"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	// KeyPresent tells whether the server holds the key. The keys of root and targets may be kept elsewhere.
+	KeyPresent bool `json:"keyPresent"`
+}
