@@ -180,6 +180,7 @@ func BenchmarkViewer(b *testing.B) {
 			_, key := s.createUser(b, "ada", false)
 			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 			b.SetParallelism(8)
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					a := s.do(b, client, call{

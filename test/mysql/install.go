@@ -28,28 +28,31 @@ var versionPattern = regexp.MustCompile(`Ver (\d+\.\d+\.\d+)`)
 // installation is a folder with a small Debian that holds MySQL.
 type installation struct{ root string }
 
-// install returns the installation in the cache folder, and makes it where it is missing. Several test processes may call
-// it at once: one installs, the others wait.
-func install(ctx context.Context) (installation, error) {
+// lockCache makes the cache folder and keeps other test processes from changing what is in it; free lets them again.
+func lockCache() (cache string, free func() error, err error) {
 	if os.Geteuid() != 0 {
-		return installation{}, errors.New("MySQL for tests runs in a folder of its own by chroot, which needs root")
+		return "", nil, errors.New("MySQL for tests runs in a folder of its own by chroot, which needs root")
 	}
-	cache, err := os.UserCacheDir()
+	cache, err = os.UserCacheDir()
 	if err != nil {
-		return installation{}, fmt.Errorf("find the cache folder: %w", err)
+		return "", nil, fmt.Errorf("find the cache folder: %w", err)
 	}
 	cache = filepath.Join(cache, "kubewandb")
 	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return installation{}, fmt.Errorf("make the cache folder: %w", err)
+		return "", nil, fmt.Errorf("make the cache folder: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(cache, "mysql.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return installation{}, fmt.Errorf("lock the installation: %w", err)
+		return "", nil, fmt.Errorf("lock the installation: %w", err)
 	}
-	defer lock.Close()
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return installation{}, fmt.Errorf("lock the installation: %w", err)
+		return "", nil, errors.Join(fmt.Errorf("lock the installation: %w", err), lock.Close())
 	}
+	return cache, lock.Close, nil
+}
+
+// install returns the installation in the cache folder, and makes it where it is missing. The cache must be locked.
+func install(ctx context.Context, cache string) (installation, error) {
 	// A folder gets its final name only when it is complete.
 	if found, err := filepath.Glob(filepath.Join(cache, "mysql-[0-9]*")); err == nil && len(found) > 0 {
 		return installation{root: found[len(found)-1]}, nil

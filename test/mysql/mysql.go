@@ -26,6 +26,8 @@ type Database struct {
 	Name     string
 	User     string
 	Password string
+	// CACertPath is the certificate authority of the server's certificate, which names no host.
+	CACertPath string
 }
 
 // awkwardPassword holds every character that a hand-made connection string would trip over.
@@ -70,6 +72,7 @@ const startTimeout = time.Minute
 type server struct {
 	admin *sql.DB
 	port  int
+	ca    string
 	lock  *os.File // held for as long as the process runs: the data folder is in use
 
 	mu   sync.Mutex
@@ -78,12 +81,7 @@ type server struct {
 
 func start() (*server, error) {
 	ctx := context.Background() // the server outlives the test that happens to come first
-	place, err := install(ctx)
-	if err != nil {
-		return nil, err
-	}
-	removeAbandoned(place)
-	datadir, lock, err := copyTemplate(ctx, place)
+	place, datadir, lock, err := prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,12 +105,28 @@ func start() (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the connection: %w", err)
 	}
-	s := &server{admin: sql.OpenDB(connector), port: port, lock: lock}
+	s := &server{admin: sql.OpenDB(connector), port: port, lock: lock, ca: place.path(filepath.Join(datadir, "ca.pem"))}
 	if err := s.await(ctx, ended); err != nil {
 		text, _ := os.ReadFile(place.path(filepath.Join(datadir, "log")))
 		return nil, fmt.Errorf("%w: %s", err, text[max(0, len(text)-2000):])
 	}
 	return s, nil
+}
+
+// prepare installs MySQL where it is missing and makes a data folder for this process.
+func prepare(ctx context.Context) (place installation, datadir string, lock *os.File, err error) {
+	cache, free, err := lockCache()
+	if err != nil {
+		return installation{}, "", nil, err
+	}
+	defer func() { err = errors.Join(err, free()) }()
+	place, err = install(ctx, cache)
+	if err != nil {
+		return installation{}, "", nil, err
+	}
+	removeAbandoned(place)
+	datadir, lock, err = copyTemplate(ctx, place)
+	return place, datadir, lock, err
 }
 
 // runUntilExit keeps its thread: the system ends the server with the thread that started it.
@@ -146,7 +160,7 @@ func (s *server) create(ctx context.Context) (Database, error) {
 	s.made++
 	name := "test" + strconv.Itoa(s.made)
 	s.mu.Unlock()
-	db := Database{Host: "127.0.0.1", Port: s.port, Name: name, User: name, Password: awkwardPassword}
+	db := Database{Host: "127.0.0.1", Port: s.port, Name: name, User: name, Password: awkwardPassword, CACertPath: s.ca}
 	for _, statement := range []string{
 		"CREATE DATABASE " + name,
 		"CREATE USER " + name + "@'%' IDENTIFIED BY " + quote(db.Password),
