@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func (s *Schema) warnings(result *Resolved) []Warning {
 		if layer == LayerOperator || layer == LayerChannel {
 			continue
 		}
-		if warning, ok := s.lint(path); ok && !seen[warning.Path] {
+		if warning, ok := s.lint(path, result.Values); ok && !seen[warning.Path] {
 			seen[warning.Path] = true
 			warning.Layer = layer
 			found = append(found, warning)
@@ -42,13 +43,16 @@ func (s *Schema) warnings(result *Resolved) []Warning {
 }
 
 // lint walks down path and returns the first thing to warn of.
-func (s *Schema) lint(path string) (Warning, bool) {
+func (s *Schema) lint(path string, values map[string]any) (Warning, bool) {
 	keys, err := SplitPath(path)
 	if err != nil {
 		return Warning{}, false
 	}
 	parts := s.expand(s.root, 0)
+	value := any(values)
 	for depth, key := range keys {
+		inner, _ := value.(map[string]any)
+		value = inner[key]
 		at := JoinPath(keys[:depth+1]...)
 		var next []map[string]any
 		for _, part := range parts {
@@ -61,6 +65,9 @@ func (s *Schema) lint(path string) (Warning, bool) {
 			return Warning{Path: at, Message: unknownKey(key, parts)}, true
 		}
 		if reason, none := effectless(next); none {
+			if value == nil || isDefault(value, next) {
+				return Warning{}, false
+			}
 			message := "has no effect"
 			if reason != "" {
 				message += ": " + reason
@@ -72,11 +79,25 @@ func (s *Schema) lint(path string) (Warning, bool) {
 	return Warning{}, false
 }
 
-// closed tells whether the schema excludes keys that it does not name. Where several parts speak, one that leaves the
+// isDefault tells whether a key without effect has the value with which nothing was wished for: `mysql: {install: false}`,
+// which everybody writes, asks for what happens anyway.
+func isDefault(value any, parts []map[string]any) bool {
+	return slices.ContainsFunc(parts, func(part map[string]any) bool {
+		preset, found := part["default"]
+		if !found {
+			return false
+		}
+		wanted, errWanted := json.Marshal(preset)
+		got, errGot := json.Marshal(value)
+		return errWanted == nil && errGot == nil && string(wanted) == string(got)
+	})
+}
+
+// closed tells whether the schema excludes keys that it does not name, or wants a word about them. Where several parts speak, one that leaves the
 // object open only because it adds to another does not count.
 func closed(parts []map[string]any) bool {
 	return slices.ContainsFunc(parts, func(part map[string]any) bool {
-		return part["additionalProperties"] == false || part["unevaluatedProperties"] == false
+		return part["additionalProperties"] == false || part["unevaluatedProperties"] == false || part["x-unknown"] == "warn"
 	})
 }
 

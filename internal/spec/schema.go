@@ -18,10 +18,12 @@ import (
 // MaxSchemaSize bounds values.schema.json of a chart.
 const MaxSchemaSize = 4 << 20
 
-// Schema is a chart's values.schema.json. Beside the standard keywords it knows three of ours:
+// Schema is a chart's values.schema.json. Beside the standard keywords it knows four of ours:
 //
 //	x-merge:          "replace" or "concat": the rule for this list between layers
-//	x-effect:         "none": the key is accepted and does nothing; x-effect-reason says why
+//	x-effect:         "none": the key is accepted and does nothing; x-effect-reason says why. A value that equals the
+//	                  default of the schema is not worth a warning
+//	x-unknown:        "warn": keys that this object does not name are warned of, though Helm accepts them
 //	x-secret:         true: the value is a credential (so are format: password and writeOnly: true)
 //
 // A nil Schema is valid and knows nothing.
