@@ -65,7 +65,7 @@ func serveCommand() *cobra.Command {
 	f := serve.Flags()
 	f.StringVar(&s.Host, "host", "", "external URL of the installation with its scheme, https://wandb.example.com")
 	f.StringVar(&s.Listen, "listen", ":8082", "address of pages and API")
-	f.StringVar(&s.MetricsListen, "metrics-listen", ":9090", "address of Prometheus metrics at /metrics; empty means none")
+	f.StringVar(&s.MetricsListen, "metrics-listen", ":8182", "address of Prometheus metrics at /metrics; empty means none")
 	f.StringVar(&s.ReleaseName, "release-name", "", "name of the custom resource WeightsAndBiases")
 	f.StringVar(&s.ReleaseNamespace, "release-namespace", "", "namespace of the custom resource")
 	f.StringVar(&s.OperatorNamespace, "operator-namespace", "", "namespace of the operator, for hints")
