@@ -132,6 +132,11 @@ func (c *Cluster) nodeReady(ctx context.Context) error {
 // nameServed wants cluster DNS, at its Service's address, to answer both a
 // cluster name and a public name.
 func (c *Cluster) nameServed(ctx context.Context) error {
+	// Until kube-proxy has written its rules a question is lost without an
+	// answer; asking again soon is quicker than waiting.
+	const answerTime = 500 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	resolver := net.Resolver{
 		PreferGo: true,
 		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {

@@ -64,6 +64,13 @@ func (c *Cluster) Up(ctx context.Context, source string) error {
 		if err := kernel.RaiseLimits(); err != nil {
 			return err
 		}
+		if !c.layout.Namespace().Exists() {
+			// What may be left of an older run lives in a network that nobody can
+			// reach any more; the kubelet would take its pods for well.
+			if err := group.Kill(killTime); err != nil {
+				return err
+			}
+		}
 		if err := c.layout.Namespace().Ensure(ctx, nodeBridge, nodePrefix); err != nil {
 			return err
 		}
