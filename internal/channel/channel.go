@@ -90,17 +90,18 @@ func (s Subscription) Scope() string {
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
+// baseURL has no slash at its end. Before version 1.13 operators were configured with the full path of the channel; such
+// a setting is understood too.
 func (s Subscription) baseURL() string {
 	if s.BaseURL == "" {
 		return DefaultBaseURL
 	}
-	return strings.TrimRight(s.BaseURL, "/")
+	return strings.TrimRight(strings.TrimSuffix(strings.TrimRight(s.BaseURL, "/"), channelPath), "/")
 }
 
-// address is the URL that is asked. Before version 1.13 operators were configured with the full path of the channel;
-// such a setting is understood too.
+// address is the URL that is asked.
 func (s Subscription) address() (string, error) {
-	base := strings.TrimSuffix(s.baseURL(), channelPath)
+	base := s.baseURL()
 	parsed, err := url.Parse(base)
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "https" && parsed.Scheme != "http") {
 		return "", &fault.Error{

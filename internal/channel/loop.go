@@ -28,14 +28,13 @@ func (w *follow) run(ctx context.Context) {
 // it gave one: a follower that begins or recovers says so at once.
 func (w *follow) once(ctx context.Context, pace *pacing) time.Duration {
 	began := time.Now()
-	release, etag := w.known()
+	_, etag := w.known()
 	wait := pace.settled && etag != ""
-	got, err := w.follower.fetch(ctx, w.sub, etag, wait)
-	if err == nil && got.release == nil {
-		got.release, got.etag = release, etag
-	}
-	if err == nil {
-		err = w.verify(ctx, got.release)
+	got, err := w.ask(ctx, wait)
+	if fault.Reason(err, "") == ReasonRollbackDetected {
+		// A release that is promoted between the answer and the look into the signed catalog looks like an older one
+		// being offered: ask once more before raising the alarm.
+		got, err = w.ask(ctx, false)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -50,6 +49,19 @@ func (w *follow) once(ctx context.Context, pace *pacing) time.Duration {
 		w.follower.options.Logger.Info("channel release changed", "resource", w.sub.Key.String(), "release", got.release.Name(), "releaseID", got.release.ID())
 	}
 	return pace.afterAnswer(got, wait, changed, time.Since(began))
+}
+
+// ask fetches what the server offers and verifies it. An unchanged release is verified too: signatures end.
+func (w *follow) ask(ctx context.Context, wait bool) (answer, error) {
+	release, etag := w.known()
+	got, err := w.follower.fetch(ctx, w.sub, etag, wait)
+	if err != nil {
+		return got, err
+	}
+	if got.release == nil {
+		got.release, got.etag = release, etag
+	}
+	return got, w.verify(ctx, got.release)
 }
 
 func (w *follow) verify(ctx context.Context, release *catalog.Release) error {

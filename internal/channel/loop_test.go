@@ -428,3 +428,38 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 		}
 	})
 }
+
+func TestAPromotionDuringVerificationRaisesNoAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVendor("1")
+		pointer := "1"
+		verify := verifier(func(_ context.Context, _ channel.Subscription, release *catalog.Release) error {
+			if release.ID() == pointer {
+				return nil
+			}
+			// The server catches up with its catalog a moment later.
+			v.set(func() { v.id = pointer })
+			return &fault.Error{Reason: channel.ReasonRollbackDetected, Op: "verify channel"}
+		})
+		f := newFollower(t, channel.Options{Transport: v, Trust: channel.TrustSigned, Verifier: verify})
+		f.Follow(channel.Subscription{Key: key})
+		if got := latest(t, f); got.Err != nil || got.Release.ID() != "1" {
+			t.Fatalf("first = %+v", got)
+		}
+		drain(f)
+		pointer = "2"
+		time.Sleep(31 * time.Second)
+		if got := latest(t, f); got.Err != nil || got.Release.ID() != "2" {
+			t.Errorf("after the promotion: %+v", got)
+		}
+		if n := drain(f); n != 1 {
+			t.Errorf("%d announcements, want one and no alarm", n)
+		}
+		pointer = "3"
+		v.refuse = func(*http.Request) (*http.Response, error) { return answerOf(200, documentOf("2"), "ETag", `"2"`), nil }
+		time.Sleep(31 * time.Second)
+		if got := latest(t, f); fault.Reason(got.Err, "") != channel.ReasonRollbackDetected || got.Release.ID() != "2" {
+			t.Errorf("an older release that stays: %+v, want the alarm", got)
+		}
+	})
+}

@@ -143,6 +143,7 @@ func TestReleasesAreCheckedAndNeverChange(t *testing.T) {
 		want   string
 	}{
 		"other content under the name":  {func(r *admin.NewRelease) { r.Values = []byte(`{"a":2}`) }, "ReleaseImmutable"},
+		"a name that looks like an ID":  {func(r *admin.NewRelease) { r.Name = "00000000-0000-4000-8000-000000000000" }, "RequestInvalid"},
 		"no name":                       {func(r *admin.NewRelease) { r.Name = "" }, "ReleaseInvalid"},
 		"a chart that was never pushed": {func(r *admin.NewRelease) { r.Chart.Version = "2.0.0" }, "ChartNotFound"},
 		"a range of versions elsewhere": {func(r *admin.NewRelease) { r.Chart.URL, r.Chart.Version = "https://charts.example.com", "^1" }, "ReleaseInvalid"},
@@ -163,7 +164,7 @@ func TestReleasesAreCheckedAndNeverChange(t *testing.T) {
 		t.Errorf("a chart of another repository: %v", err)
 	}
 	releases, err := server.client.Releases(t.Context())
-	if err != nil || len(releases) != 2 || releases[0].Name != "v3" || len(releases[0].Channels) != 1 {
+	if err != nil || len(releases) != 2 || releases[0].Name != "v3" || len(releases[0].Channels) != 1 || releases[1].Chart["version"] != "1.0.0" {
 		t.Errorf("releases = %+v, %v", releases, err)
 	}
 	shown, err := server.client.Release(t.Context(), first.ID)

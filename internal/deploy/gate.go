@@ -104,22 +104,36 @@ func (g *gate) admit(r *http.Request) error {
 	}
 }
 
-// limiterOf returns the limiter of the address that the connection comes from. Headers are not believed: a client
-// writes what it likes into them.
+// limiterOf returns the limiter of the client that sent the request.
 func (g *gate) limiterOf(r *http.Request) *rate.Limiter {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
+	client := clientOf(r)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	limiter, ok := g.strangers[host]
+	limiter, ok := g.strangers[client]
 	if !ok {
 		if len(g.strangers) >= maxStrangers {
 			clear(g.strangers)
 		}
 		limiter = rate.NewLimiter(rate.Every(failureEvery), failureBurst)
-		g.strangers[host] = limiter
+		g.strangers[client] = limiter
 	}
 	return limiter
+}
+
+// clientOf is the address of the client. Behind a proxy of a private network, such as an ingress, it is the address that
+// this proxy has appended to X-Forwarded-For: else one stranger's wrong tokens would shut out everybody behind the proxy.
+// What a client itself writes into the header stands further left and is not believed.
+func clientOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if peer := net.ParseIP(host); peer == nil || !(peer.IsPrivate() || peer.IsLoopback()) {
+		return host
+	}
+	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	if last := net.ParseIP(strings.TrimSpace(forwarded[len(forwarded)-1])); last != nil {
+		return last.String()
+	}
+	return host
 }

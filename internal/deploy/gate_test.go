@@ -29,6 +29,11 @@ func TestOnlyTheAdminTokenAdmits(t *testing.T) {
 	if status != http.StatusTooManyRequests || limited.Get("Retry-After") == "" {
 		t.Errorf("after many wrong tokens: %d, want 429 with Retry-After", status)
 	}
+	for header, want := range map[string]int{"203.0.113.7": 401, "203.0.113.7, 203.0.113.8": 401, "nonsense": 429} {
+		if got := server.ask(admin.Path+"/channels", "", "X-Forwarded-For", header); got.status != want {
+			t.Errorf("another client behind the proxy (X-Forwarded-For: %s): %d, want %d", header, got.status, want)
+		}
+	}
 	if got := server.ask(channelPath, ""); got.status != http.StatusNotFound {
 		t.Errorf("followers are limited too: %d", got.status)
 	}

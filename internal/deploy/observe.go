@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -110,13 +111,13 @@ func (s *Server) observed(next http.Handler) http.Handler {
 			s.metrics.durations.WithLabelValues(r.Pattern, strconv.Itoa(entry.status)).Observe(took.Seconds())
 		}
 		level := slog.LevelInfo
-		if r.URL.Path == "/healthz" || r.URL.Path == "/ready" || r.URL.Path == "/metrics" {
+		if r.URL.Path == "/healthz" || r.URL.Path == "/ready" || r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/catalog/") {
 			level = slog.LevelDebug
 		}
 		attributes := []slog.Attr{
 			slog.String("method", r.Method), slog.String("path", bounded(r.URL.Path)), slog.Int("status", entry.status),
 			slog.Int64("bytes", entry.bytes), slog.Duration("duration", took), slog.Bool("held", held),
-			slog.String("remote", r.RemoteAddr), slog.String("userAgent", bounded(r.UserAgent())),
+			slog.String("client", clientOf(r)), slog.String("userAgent", bounded(r.UserAgent())),
 		}
 		if id := entry.license.Load(); id != nil {
 			attributes = append(attributes, slog.String("licenseID", *id))

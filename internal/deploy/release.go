@@ -80,6 +80,9 @@ func (s *Server) draft(ctx context.Context, wanted admin.NewRelease) (*releaseRe
 	if len(wanted.Values) > maxValuesBytes {
 		return nil, tooLarge("publish release", "the values", maxValuesBytes)
 	}
+	if uuid.Validate(wanted.Name) == nil {
+		return nil, invalid("publish release", "the name must not be a UUID: it would be taken for the ID of a release")
+	}
 	release := &catalog.Release{Metadata: map[string]string{catalog.KeyReleaseName: wanted.Name}, Values: map[string]any{}}
 	if len(wanted.Values) > 0 && string(wanted.Values) != "null" {
 		if err := sigsjson.UnmarshalCaseSensitivePreserveInts(wanted.Values, &release.Values); err != nil {
@@ -181,10 +184,14 @@ func (s *Server) findRelease(ctx context.Context, reference string) (*releaseRec
 	return record, err
 }
 
+// listReleases reads the chart of each release and leaves its values in the database.
 func (s *Server) listReleases(ctx context.Context) ([]admin.Release, error) {
-	records, err := list[releaseRecord](ctx, s.store.read, "created_at DESC, id")
+	var records []releaseRecord
+	err := s.store.read.NewSelect().Model(&records).Column("id", "name", "created_at", "created_by").
+		ColumnExpr("json_object('chart', json_extract(CAST(document AS TEXT), '$.chart')) AS document").
+		OrderExpr("created_at DESC, id").Scan(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list releases: %w", err)
 	}
 	documents := make([]admin.Release, 0, len(records))
 	for _, each := range records {

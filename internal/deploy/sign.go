@@ -130,7 +130,7 @@ func (g *signing) updateTargets(ctx context.Context, role string, change func(co
 
 // addReleases adds each release that is not signed yet.
 func (g *signing) addReleases(ctx context.Context, targets map[string]*metadata.TargetFiles) (changed bool, err error) {
-	releases, err := list[releaseRecord](ctx, g.tx, "id")
+	releases, err := list[releaseRecord](ctx, g.tx, "id", "document")
 	if err != nil {
 		return false, err
 	}
@@ -139,7 +139,11 @@ func (g *signing) addReleases(ctx context.Context, targets map[string]*metadata.
 		if _, signed := targets[path]; signed || !ok {
 			continue
 		}
-		if targets[path], err = g.target(ctx, path, each.Document); err != nil {
+		whole, err := find[releaseRecord](ctx, g.tx, "id = ?", each.ID)
+		if err != nil {
+			return false, fmt.Errorf("read release %s: %w", each.ID, err)
+		}
+		if targets[path], err = g.target(ctx, path, whole.Document); err != nil {
 			return false, err
 		}
 		changed = true
