@@ -74,15 +74,12 @@ func (s *Server) observed(mux *http.ServeMux) http.Handler {
 func (s *Server) guarded(mux *http.ServeMux, w *recorder, r *http.Request) {
 	defer func() {
 		v := recover()
-		switch {
-		case v == nil:
-		case v == http.ErrAbortHandler:
-			panic(v)
-		default:
-			s.logger.ErrorContext(r.Context(), "handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			if w.code == 0 {
-				writeJSON(w, http.StatusInternalServerError, failure{Error: "Something went wrong inside the server."})
-			}
+		if v == nil {
+			return
+		}
+		s.logger.ErrorContext(r.Context(), "handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		if w.code == 0 {
+			writeJSON(w, http.StatusInternalServerError, failure{Error: "Something went wrong inside the server."})
 		}
 	}()
 	if err := s.checkOrigin(r); err != nil {

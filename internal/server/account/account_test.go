@@ -14,7 +14,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/store"
-	"github.com/kubewandb/kubewandb/internal/server/store/storetest"
+	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
 const goodPassword = redact.Secret("violet rocket 9")

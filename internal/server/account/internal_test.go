@@ -10,7 +10,7 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/store"
-	"github.com/kubewandb/kubewandb/internal/server/store/storetest"
+	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
 func TestMemoryOfAttemptsIsBounded(t *testing.T) {

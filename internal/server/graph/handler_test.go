@@ -15,7 +15,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/store"
-	"github.com/kubewandb/kubewandb/internal/server/store/storetest"
+	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
 // asker asks as one signed-in user.

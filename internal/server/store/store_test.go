@@ -12,8 +12,8 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/store"
-	"github.com/kubewandb/kubewandb/internal/server/store/storetest"
 	"github.com/kubewandb/kubewandb/test/mysql"
+	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
 var now = time.Date(2026, 11, 1, 12, 0, 0, 123_456_000, time.UTC)

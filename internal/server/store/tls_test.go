@@ -16,8 +16,8 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/store"
-	"github.com/kubewandb/kubewandb/internal/server/store/storetest"
 	"github.com/kubewandb/kubewandb/test/mysql"
+	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
 func TestTheCertificateOfMySQLIsChecked(t *testing.T) {
