@@ -2,7 +2,7 @@ package v1
 
 // Condition types. All but Reconciling, Stalled and Drifted are good when True.
 const (
-	// ConditionReady sums up the others: the specification runs and its workloads serve.
+	// ConditionReady: the sum of the others. The specification runs and its workloads serve.
 	ConditionReady = "Ready"
 	// ConditionLicenseValid: the licence is well formed, signed by a known key and not expired.
 	ConditionLicenseValid = "LicenseValid"
@@ -49,6 +49,8 @@ const (
 	ReasonLicenseValid = "Valid"
 	// ReasonLicenseExpired: its time is over; the application goes on running.
 	ReasonLicenseExpired = "Expired"
+	// ReasonLicenseNotYetValid: its time has not begun; most often the clock is wrong.
+	ReasonLicenseNotYetValid = "NotYetValid"
 	// ReasonLicenseMalformed: the text is no licence token.
 	ReasonLicenseMalformed = "Malformed"
 	// ReasonLicenseSignatureInvalid: the token names a known key but was not signed by it.
@@ -67,8 +69,12 @@ const (
 const (
 	// ReasonChannelReachable: the last request was answered.
 	ReasonChannelReachable = "Reachable"
-	// ReasonChannelUnreachable: no connection, or no answer in time.
+	// ReasonChannelUnreachable: no connection, or none that can be trusted.
 	ReasonChannelUnreachable = "Unreachable"
+	// ReasonChannelTimedOut: the server was reached and did not answer in time.
+	ReasonChannelTimedOut = "TimedOut"
+	// ReasonChannelClockSkewed: the clocks of server and cluster differ so much that certificates or licences look invalid.
+	ReasonChannelClockSkewed = "ClockSkewed"
 	// ReasonChannelRejected: the server refused the licence.
 	ReasonChannelRejected = "Rejected"
 	// ReasonChannelMalformedRelease: the answer is no release document.
@@ -77,6 +83,16 @@ const (
 	ReasonChannelReleaseNotFound = "ReleaseNotFound"
 	// ReasonChannelServerError: the server answered with an error of its own.
 	ReasonChannelServerError = "ServerError"
+	// ReasonChannelSignatureInvalid: the answer is not signed by keys that the operator trusts.
+	ReasonChannelSignatureInvalid = "SignatureInvalid"
+	// ReasonChannelMetadataExpired: the signatures are older than they may be; somebody may be withholding newer ones.
+	ReasonChannelMetadataExpired = "MetadataExpired"
+	// ReasonChannelRollbackDetected: the answer is older than one that was accepted before.
+	ReasonChannelRollbackDetected = "RollbackDetected"
+	// ReasonChannelUnsigned: signatures are demanded, and the server offers none.
+	ReasonChannelUnsigned = "Unsigned"
+	// ReasonChannelTrustRootInvalid: the root of trust that the operator was given cannot be used.
+	ReasonChannelTrustRootInvalid = "TrustRootInvalid"
 	// ReasonChannelAirgapped: the operator is set never to ask.
 	ReasonChannelAirgapped = "Airgapped"
 	// ReasonChannelCached: the server is away, and its last answer is used.

@@ -39,7 +39,7 @@ func (c *Client) CheckObjects(_ context.Context, objects []Object, policy Policy
 	return &fault.Error{
 		Reason: v1.ReasonClusterObjectRefused,
 		Op:     "check the chart's objects",
-		Hint: fmt.Sprintf("Turn off the part of the chart that makes them, or allow the kinds in the operator's chart: --set allowClusterObjects={%s}.",
+		Hint: fmt.Sprintf("Turn off the part of the chart that makes them, or allow the kinds in the operator's chart: --set 'allowClusterObjects={%s}'.",
 			strings.Join(kinds, ",")),
 		Err: errors.New("outside namespace " + policy.Namespace + ": " + listing(refused)),
 	}

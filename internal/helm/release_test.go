@@ -81,6 +81,7 @@ func (b *bench) config(t *testing.T) *corev1.ConfigMap {
 type traffic struct {
 	mu     sync.Mutex
 	writes []string
+	count  int
 	before func(*http.Request) error
 }
 
@@ -102,6 +103,12 @@ func (r *traffic) intercept(before func(*http.Request) error) {
 	r.before = before
 }
 
+func (r *traffic) total() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count
+}
+
 type tap struct {
 	next    http.RoundTripper
 	traffic *traffic
@@ -110,6 +117,7 @@ type tap struct {
 func (t *tap) RoundTrip(request *http.Request) (*http.Response, error) {
 	t.traffic.mu.Lock()
 	before := t.traffic.before
+	t.traffic.count++
 	if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "selfsubject") {
 		t.traffic.writes = append(t.traffic.writes, request.Method+" "+request.URL.Path)
 	}

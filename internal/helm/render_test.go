@@ -137,7 +137,7 @@ func TestObjectsOutsideTheNamespaceAreRefused(t *testing.T) {
 		refused []string
 		hint    string
 	}{
-		"nothing is allowed":           {refused: []string{"ClusterRole demo", "ConfigMap kube-system/elsewhere"}, hint: "--set allowClusterObjects={ClusterRole,ConfigMap}"},
+		"nothing is allowed":           {refused: []string{"ClusterRole demo", "ConfigMap kube-system/elsewhere"}, hint: "--set 'allowClusterObjects={ClusterRole,ConfigMap}'"},
 		"one kind is allowed":          {kinds: []string{"ClusterRole"}, refused: []string{"ConfigMap kube-system/elsewhere"}, hint: "allowClusterObjects={ConfigMap}"},
 		"all that there are":           {kinds: []string{"ClusterRole", "ConfigMap"}},
 		"an operator that trusts all":  {kinds: []string{"*"}},

@@ -3,6 +3,7 @@ package testenv_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -89,6 +90,37 @@ spec:
 				}
 			}
 		})
+	}
+}
+
+func TestExamplesOfTheSpecificationAreValid(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/spec/v1/weightsandbiases.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := 0
+	for i, block := range strings.Split(string(raw), "```yaml\n") {
+		example, _, _ := strings.Cut(block, "```")
+		if i == 0 || !strings.Contains(example, "kind: WeightsAndBiases") {
+			continue
+		}
+		examples++
+		content, err := yaml.YAMLToJSON([]byte(example))
+		if err != nil {
+			t.Errorf("%v in\n%s", err, example)
+			continue
+		}
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON(content); err != nil {
+			t.Fatal(err)
+		}
+		object.SetNamespace("")
+		if _, err := resources(t).Create(t.Context(), object, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict}); err != nil {
+			t.Errorf("%v in\n%s", err, example)
+		}
+	}
+	if examples < 7 {
+		t.Errorf("found %d examples", examples)
 	}
 }
 
