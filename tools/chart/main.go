@@ -54,17 +54,22 @@ func docsCommand(root *string) *cobra.Command {
 
 func packageCommand(root *string) *cobra.Command {
 	var version, appVersion, out string
+	var annotations map[string]string
 	cmd := &cobra.Command{
-		Use:   "package",
-		Short: "Pack the charts",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   "package [CHART...]",
+		Short: "Pack the charts, or those that are named",
+		RunE: func(cmd *cobra.Command, names []string) error {
 			if appVersion == "" {
 				appVersion = version
 			}
+			if len(names) == 0 {
+				names = reference.Charts()
+			}
 			files := map[string][]byte{}
-			for _, name := range reference.Charts() {
-				packed, err := archive.Pack(filepath.Join(*root, "charts", name), version, appVersion)
+			for _, name := range names {
+				packed, err := archive.Pack(filepath.Join(*root, "charts", name), archive.Release{
+					Version: version, AppVersion: appVersion, Annotations: annotations,
+				})
 				if err != nil {
 					return err
 				}
@@ -77,6 +82,7 @@ func packageCommand(root *string) *cobra.Command {
 	cmd.Flags().StringVar(&version, "version", "", "version of the charts")
 	cmd.Flags().StringVar(&appVersion, "app-version", "", "version of the programs; empty means that of the charts")
 	cmd.Flags().StringVar(&out, "out", "dist", "folder for the archives")
+	cmd.Flags().StringToStringVar(&annotations, "annotation", nil, "annotation of Chart.yaml, for example kubewandb.io/image-digest=sha256:…")
 	if err := cmd.MarkFlagRequired("version"); err != nil {
 		cmd.RunE = func(*cobra.Command, []string) error { return err }
 	}

@@ -125,13 +125,24 @@ func (d *Demo) linkPrograms(from string) error {
 	return nil
 }
 
+// chartSource is what a packed chart is made of, beside its folder.
+type chartSource struct {
+	name       string
+	appVersion string
+	// imageDigest pins the image that the chart installs; "" where values do.
+	imageDigest string
+}
+
 // packageChart packs a chart; the bytes depend on nothing but the sources and the version.
-func (d *Demo) packageChart(ctx context.Context, chart, version string) (path string, content []byte, err error) {
-	if _, err := (invocation{}).run(ctx, "go", "run", "./tools/chart", "package",
-		"--version", version, "--app-version", firstVersion, "--out", chartDir, chart); err != nil {
+func (d *Demo) packageChart(ctx context.Context, chart chartSource, version string) (path string, content []byte, err error) {
+	arguments := []string{"run", "./tools/chart", "package", "--version", version, "--app-version", chart.appVersion, "--out", chartDir}
+	if chart.imageDigest != "" {
+		arguments = append(arguments, "--annotation", "kubewandb.io/image-digest="+chart.imageDigest)
+	}
+	if _, err := (invocation{}).run(ctx, "go", append(arguments, chart.name)...); err != nil {
 		return "", nil, err
 	}
-	path = filepath.Join(chartDir, chart+"-"+version+".tgz")
+	path = filepath.Join(chartDir, chart.name+"-"+version+".tgz")
 	content, err = os.ReadFile(path)
 	if err != nil {
 		return "", nil, fmt.Errorf("read packaged chart: %w", err)

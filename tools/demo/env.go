@@ -19,6 +19,9 @@ func (d *Demo) variables() []variable {
 		{"DEPLOY_URL", d.deployURL()},
 		{"HELM_REPO_URL", d.deployURL() + "/charts"},
 		{"DEPLOY_TOKEN_FILE", d.path("admin-token")},
+		// The demo's Helm repository stays apart from those of the user.
+		{"HELM_REPOSITORY_CONFIG", d.path("helm/repositories.yaml")},
+		{"HELM_REPOSITORY_CACHE", d.path("helm/repository")},
 	}
 	if ca := d.cluster.authority(); ca != "" {
 		// Both replace the system's roots, so they hold the demo's authority beside them.

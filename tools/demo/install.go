@@ -120,10 +120,8 @@ func (d *Demo) installDeployServer(ctx context.Context, image imageReference) er
 }
 
 // installOperator does what the documentation tells a customer to do, from the deploy server's Helm repository.
+// The chart names the digest of its image, so the values say only where images are pulled from.
 func (d *Demo) installOperator(ctx context.Context, image imageReference) error {
-	if _, err := d.kubectl(ctx, "get", "namespace", namespace); err != nil {
-		return err
-	}
 	repo := []string{"repo", "add", "wandb", d.deployURL() + "/charts", "--force-update"}
 	if ca := d.cluster.authority(); ca != "" {
 		repo = append(repo, "--ca-file", ca)
@@ -139,7 +137,7 @@ func (d *Demo) installOperator(ctx context.Context, image imageReference) error 
 		return err
 	}
 	values := map[string]any{
-		"image":   map[string]any{"repository": image.Repository, "digest": image.Digest},
+		"image":   map[string]any{"repository": image.Repository},
 		"channel": map[string]any{"url": d.deployURL(), "trust": "TLS", "jwks": strings.TrimSpace(jwks)},
 	}
 	if ca := d.cluster.authority(); ca != "" {
@@ -204,9 +202,7 @@ func (d *Demo) waitReady(ctx context.Context) error {
 }
 
 func (d *Demo) helm(ctx context.Context, arguments ...string) (string, error) {
-	env := append(d.programEnv(),
-		"HELM_CONFIG_HOME="+d.path("helm/config"), "HELM_CACHE_HOME="+d.path("helm/cache"), "HELM_DATA_HOME="+d.path("helm/data"))
-	return invocation{env: env}.run(ctx, "helm", arguments...)
+	return invocation{env: d.programEnv()}.run(ctx, "helm", arguments...)
 }
 
 func (d *Demo) helmInstall(ctx context.Context, release, chart, inNamespace string, values map[string]any, more ...string) error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -58,7 +59,7 @@ func (i invocation) run(ctx context.Context, name string, arguments ...string) (
 	ctx, cancel := context.WithTimeout(ctx, commandDeadline)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(ctx, name, arguments...)
+	command := exec.CommandContext(ctx, ownProgram(name), arguments...)
 	command.Env = append(os.Environ(), i.env...)
 	command.Stdin = i.stdin
 	command.Stdout = &stdout
@@ -74,6 +75,19 @@ func (i invocation) run(ctx context.Context, name string, arguments ...string) (
 		return "", fmt.Errorf("run %s: %w%s", verb, err, indent(tail(stderr.String(), 15)))
 	}
 	return stdout.String(), nil
+}
+
+// ownProgram prefers a program in bin/ to one of the same name elsewhere: exec searches this process's PATH, not that
+// of the command's environment.
+func ownProgram(name string) string {
+	path, err := filepath.Abs(filepath.Join(binDir, name))
+	if err != nil {
+		return name
+	}
+	if _, err := os.Stat(path); err != nil {
+		return name
+	}
+	return path
 }
 
 func tail(text string, lines int) string {

@@ -17,10 +17,11 @@ func (d *Demo) publishFirst(ctx context.Context, version string, images map[stri
 	if err := d.waitDeployServer(ctx); err != nil {
 		return err
 	}
-	if _, err := d.publishChart(ctx, "operator"); err != nil {
+	operator := chartSource{name: "operator", appVersion: version, imageDigest: images["controller-manager"].Digest}
+	if _, err := d.publishChart(ctx, operator); err != nil {
 		return err
 	}
-	chartVersion, err := d.publishChart(ctx, "operator-wandb")
+	chartVersion, err := d.publishChart(ctx, applicationChart)
 	if err != nil {
 		return err
 	}
@@ -48,9 +49,12 @@ type repositoryEntry struct {
 	Digest  string `json:"digest"`
 }
 
+// applicationChart installs images that the release's values name, so its own version says all.
+var applicationChart = chartSource{name: "operator-wandb", appVersion: firstVersion}
+
 // publishChart uploads a chart and returns its version: the newest one in the repository where that has the same
 // content, else the next. A published version never changes.
-func (d *Demo) publishChart(ctx context.Context, chart string) (string, error) {
+func (d *Demo) publishChart(ctx context.Context, chart chartSource) (string, error) {
 	content, err := d.fetch(ctx, d.deployURL()+"/charts/index.yaml")
 	if err != nil {
 		return "", err
@@ -62,7 +66,7 @@ func (d *Demo) publishChart(ctx context.Context, chart string) (string, error) {
 		return "", fmt.Errorf("parse the Helm repository's index: %w", err)
 	}
 	version := firstVersion
-	if entries := index.Entries[chart]; len(entries) > 0 {
+	if entries := index.Entries[chart.name]; len(entries) > 0 {
 		newest := entries[0]
 		_, packed, err := d.packageChart(ctx, chart, newest.Version)
 		if err != nil {

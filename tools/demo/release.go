@@ -41,7 +41,7 @@ func (d *Demo) Release(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	chartVersion, err := d.publishChart(ctx, "operator-wandb")
+	chartVersion, err := d.publishChart(ctx, applicationChart)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ type resourceWatch struct {
 
 func (d *Demo) watchResource(ctx context.Context) (*resourceWatch, error) {
 	ctx, cancel := context.WithTimeout(ctx, rolloutLimit)
-	command := exec.CommandContext(ctx, "kubectl", "get", "wandb", resourceName, "--namespace", namespace,
+	command := exec.CommandContext(ctx, ownProgram("kubectl"), "get", "wandb", resourceName, "--namespace", namespace,
 		"--watch", "--output", "json", "--request-timeout", strconv.Itoa(int(rolloutLimit.Seconds()))+"s")
 	command.Env = append(os.Environ(), d.programEnv()...)
 	output, err := command.StdoutPipe()

@@ -105,7 +105,9 @@ func (d *Demo) fetch(ctx context.Context, url string) ([]byte, error) {
 }
 
 // waitDeployServer waits until the deploy server answers through the ingress.
-func (d *Demo) waitDeployServer(ctx context.Context) error { return d.waitURL(ctx, d.deployURL()+"/healthz") }
+func (d *Demo) waitDeployServer(ctx context.Context) error {
+	return d.waitURL(ctx, d.deployURL()+"/healthz")
+}
 
 // reachApplication waits until the application answers through the ingress.
 func (d *Demo) reachApplication(ctx context.Context) error {

@@ -103,7 +103,9 @@ func TestBillOfMaterialsNamesWhatTheProgramWasLinkedFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	var bom struct {
-		Metadata   struct{ Component struct{ Name, Version string } }
+		Metadata struct {
+			Component struct{ Name, Version string }
+		}
 		Components []struct{ Name, Version, Purl string }
 	}
 	if err := json.Unmarshal(data, &bom); err != nil {

@@ -54,8 +54,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "operator.image" -}}
 {{- $image := .Values.image | default dict -}}
 {{- $repository := $image.repository | default "ghcr.io/kubewandb/controller-manager" -}}
-{{- if $image.digest -}}
-{{- printf "%s@%s" $repository $image.digest -}}
+{{- /* A packed chart names the digest of its own image in an annotation, where --reuse-values can't freeze it. A tag of the user's is a choice of another image. */ -}}
+{{- $digest := $image.digest -}}
+{{- if not (or $digest $image.tag) -}}
+{{- $digest = index (.Chart.Annotations | default dict) "kubewandb.io/image-digest" -}}
+{{- end -}}
+{{- if $digest -}}
+{{- printf "%s@%s" $repository $digest -}}
 {{- else -}}
 {{- printf "%s:%s" $repository (toString ($image.tag | default .Chart.AppVersion)) -}}
 {{- end -}}

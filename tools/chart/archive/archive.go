@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +24,10 @@ import (
 const MaxSize = 8 << 20
 
 var (
-	nameLine       = regexp.MustCompile(`(?m)^name: *"?([a-z0-9-]+)"? *$`)
-	versionLine    = regexp.MustCompile(`(?m)^version:.*$`)
-	appVersionLine = regexp.MustCompile(`(?m)^appVersion:.*$`)
+	nameLine        = regexp.MustCompile(`(?m)^name: *"?([a-z0-9-]+)"? *$`)
+	versionLine     = regexp.MustCompile(`(?m)^version:.*$`)
+	annotationsLine = regexp.MustCompile(`(?m)^annotations:$`)
+	appVersionLine  = regexp.MustCompile(`(?m)^appVersion:.*$`)
 )
 
 // Archive is a packed chart.
@@ -37,15 +40,22 @@ type Archive struct {
 // FileName is "<name>-<version>.tgz", as a Helm repository serves it.
 func (a Archive) FileName() string { return a.Name + "-" + a.Version + ".tgz" }
 
-// Pack packs the chart in folder with this version and appVersion, both of which must be semantic versions without a
-// leading "v". Hidden files and links are left out.
-func Pack(folder, version, appVersion string) (Archive, error) {
-	for _, one := range []string{version, appVersion} {
+// Release is what a packed chart says that its folder does not.
+type Release struct {
+	// Version and AppVersion must be semantic versions without a leading "v".
+	Version, AppVersion string
+	// Annotations are added to those of Chart.yaml.
+	Annotations map[string]string
+}
+
+// Pack packs the chart in folder as that release. Hidden files and links are left out.
+func Pack(folder string, release Release) (Archive, error) {
+	for _, one := range []string{release.Version, release.AppVersion} {
 		if _, err := semver.StrictNewVersion(one); err != nil {
 			return Archive{}, fmt.Errorf("read version %q: %w", one, err)
 		}
 	}
-	descriptor, name, err := readDescriptor(folder, version, appVersion)
+	descriptor, name, err := readDescriptor(folder, release)
 	if err != nil {
 		return Archive{}, err
 	}
@@ -53,10 +63,10 @@ func Pack(folder, version, appVersion string) (Archive, error) {
 	if err != nil {
 		return Archive{}, fmt.Errorf("pack chart %s: %w", name, err)
 	}
-	return Archive{Name: name, Version: version, Data: data}, nil
+	return Archive{Name: name, Version: release.Version, Data: data}, nil
 }
 
-func readDescriptor(folder, version, appVersion string) ([]byte, string, error) {
+func readDescriptor(folder string, release Release) ([]byte, string, error) {
 	raw, err := os.ReadFile(filepath.Join(folder, "Chart.yaml"))
 	if err != nil {
 		return nil, "", fmt.Errorf("read chart: %w", err)
@@ -65,9 +75,28 @@ func readDescriptor(folder, version, appVersion string) ([]byte, string, error) 
 	if name == nil || !versionLine.Match(raw) || !appVersionLine.Match(raw) {
 		return nil, "", fmt.Errorf("read %s/Chart.yaml: it needs lines with name, version and appVersion", folder)
 	}
-	raw = versionLine.ReplaceAll(raw, []byte("version: "+version))
-	raw = appVersionLine.ReplaceAll(raw, []byte("appVersion: "+appVersion))
+	raw = versionLine.ReplaceAll(raw, []byte("version: "+release.Version))
+	raw = appVersionLine.ReplaceAll(raw, []byte("appVersion: "+release.AppVersion))
+	if raw, err = annotate(raw, release.Annotations); err != nil {
+		return nil, "", fmt.Errorf("annotate %s/Chart.yaml: %w", folder, err)
+	}
 	return raw, string(name[1]), nil
+}
+
+// annotate adds annotations, in the order of their names, below the line that begins the chart's own.
+func annotate(raw []byte, annotations map[string]string) ([]byte, error) {
+	if len(annotations) == 0 {
+		return raw, nil
+	}
+	begin := annotationsLine.FindIndex(raw)
+	if begin == nil {
+		return nil, errors.New("there is no line \"annotations:\"")
+	}
+	var lines strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		fmt.Fprintf(&lines, "\n  %s: %q", key, annotations[key])
+	}
+	return slices.Concat(raw[:begin[1]], []byte(lines.String()), raw[begin[1]:]), nil
 }
 
 func pack(folder, name string, descriptor []byte) ([]byte, error) {
