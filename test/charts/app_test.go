@@ -1,6 +1,7 @@
 package charts
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -246,4 +248,59 @@ func TestSizes(t *testing.T) {
 	if _, err := tryRender(t, "operator-wandb", input{values: parse(t, "global: {size: testing}")}); err == nil {
 		t.Error("an unknown size is accepted")
 	}
+}
+
+func TestOneJobMigratesMySQLBeforeThePodsRoll(t *testing.T) {
+	tests := map[string]struct {
+		values string
+		job    bool
+	}{
+		"SQLite":                     {"{}", false},
+		"MySQL":                      {"global: {mysql: {host: db, password: p, caCert: PEM}}", true},
+		"MySQL, left to the pods":    {"global: {mysql: {host: db}}\napp: {migrations: {enabled: false}}", false},
+		"MySQL without the server":   {"global: {mysql: {host: db}}\napp: {install: false}", false},
+		"MySQL, all by reference":    {"global: {mysql: {host: {valueFrom: {secretKeyRef: {name: a, key: b}}}, passwordSecret: {name: c}}}", true},
+		"MySQL with nothing secured": {"global: {mysql: {host: db}}", true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			out := render(t, "operator-wandb", input{values: parse(t, test.values)})
+			job := out.lookup(t, "Job", "wandb-migrate")
+			if (job != nil) != test.job {
+				t.Fatalf("there is a Job: %v, want %v", job != nil, test.job)
+			}
+			if !strings.Contains(test.values, "install: false") {
+				if skip := out.environment(t, "wandb-app")["SKIP_MIGRATIONS"].Value == "true"; skip != test.job {
+					t.Errorf("pods leave the schema alone: %v, want %v", skip, test.job)
+				}
+			}
+			if job == nil {
+				return
+			}
+			if hook := job.GetAnnotations()["helm.sh/hook"]; hook != "pre-install,pre-upgrade" {
+				t.Errorf("the Job is hook %q", hook)
+			}
+			// A hook finds nothing of the release: it may refer to hooks and to what people made.
+			pod := out.pods(t)["Job/wandb-migrate"]
+			for _, object := range out.objects(t) {
+				_, hook := object.GetAnnotations()["helm.sh/hook"]
+				if kind := object.GetKind(); !hook && (kind == "Secret" || kind == "ConfigMap") && strings.Contains(describe(t, pod), object.GetName()) {
+					t.Errorf("the Job refers to %s %s, which does not exist yet", kind, object.GetName())
+				}
+			}
+			selector, _, _ := unstructured.NestedStringMap(out.find(t, "Service", "wandb-app").Object, "spec", "selector")
+			if labels.SelectorFromSet(selector).Matches(labels.Set(pod.Labels)) {
+				t.Error("the Service sends requests to the Job")
+			}
+		})
+	}
+}
+
+func describe(t *testing.T, value any) string {
+	t.Helper()
+	raw, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }

@@ -20,7 +20,7 @@ func TestCredentialsAppearOnlyInSecrets(t *testing.T) {
 	}
 	stored := map[string]string{
 		"operator-wandb global.license":        "wandb-license",
-		"operator-wandb global.mysql.password": "wandb-mysql",
+		"operator-wandb global.mysql.password": "wandb-migrate,wandb-mysql",
 		"deploy-server adminToken.value":       "wandb-admin",
 	}
 	found := 0

@@ -2,13 +2,17 @@ package charts
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
 )
 
 // role is a Role or ClusterRole of a render.
@@ -179,6 +183,28 @@ func resourceOf(object *unstructured.Unstructured) string {
 		return strings.TrimSuffix(kind, "y") + "ies"
 	default:
 		return kind + "s"
+	}
+}
+
+// The tests of the console run it with the Role of that page.
+func TestTheConsolesRoleIsTheDocumentedOne(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/reference/console-rbac.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(page), "```yaml\n")
+	block, _, closed := strings.Cut(after, "```")
+	if !found || !closed {
+		t.Fatal("the page has no block of YAML")
+	}
+	var documented rbacv1.Role
+	if err := yaml.UnmarshalStrict([]byte(block), &documented); err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range render(t, "operator-wandb", input{}).roles(t) {
+		if diff := cmp.Diff(documented.Rules, role.rules); role.name == "wandb-console" && diff != "" {
+			t.Errorf("rules (-documented +rendered):\n%s", diff)
+		}
 	}
 }
 

@@ -3,9 +3,16 @@
 {{- if ((.Values.global).mysql).host -}}true{{- end -}}
 {{- end -}}
 
-{{/* Where the password comes from: a valueFrom, an existing Secret, or a Secret of ours that holds the plain one. */}}
+{{- define "wandb.mysql.secretName" -}}
+{{- include "wandb.fullname" . }}-mysql
+{{- end -}}
+
+{{/*
+Where the password comes from: a valueFrom, an existing Secret, or a Secret of ours that holds the plain one. Call this and
+the next two with dict "root" $ "secret" <name of the Secret of ours>.
+*/}}
 {{- define "wandb.mysql.password" -}}
-{{- $mysql := (.Values.global).mysql | default dict -}}
+{{- $mysql := (.root.Values.global).mysql | default dict -}}
 {{- if kindIs "map" $mysql.password -}}
 {{- toYaml $mysql.password -}}
 {{- else if ($mysql.passwordSecret).name -}}
@@ -14,12 +21,12 @@ secretKeyRef:
   key: {{ $mysql.passwordSecret.passwordKey | default "MYSQL_PASSWORD" }}
 {{- else if $mysql.password -}}
 secretKeyRef:
-  name: {{ include "wandb.fullname" . }}-mysql
+  name: {{ .secret }}
   key: MYSQL_PASSWORD
 {{- end -}}
 {{- end -}}
 
-{{/* Data of the Secret of ours, as a map; empty when nothing was given in plain text. */}}
+{{/* Data of the Secret of ours, as a map; empty when nothing was given in plain text. Call with the root. */}}
 {{- define "wandb.mysql.secret" -}}
 {{- $mysql := (.Values.global).mysql | default dict -}}
 {{- $data := dict -}}
@@ -36,11 +43,11 @@ secretKeyRef:
 
 {{/* Source of the projected volume with the certificate of the server's authority; empty without one. */}}
 {{- define "wandb.mysql.caSource" -}}
-{{- $ca := ((.Values.global).mysql).caCert -}}
-{{- if and $ca (include "wandb.mysql" .) -}}
+{{- $ca := ((.root.Values.global).mysql).caCert -}}
+{{- if and $ca (include "wandb.mysql" .root) -}}
 {{- if not (kindIs "map" $ca) -}}
 secret:
-  name: {{ include "wandb.fullname" . }}-mysql
+  name: {{ .secret }}
   items:
     - key: ca.crt
       path: ca.crt
@@ -66,9 +73,9 @@ configMap:
 
 {{/* Environment of the connection, as a map of name to value. */}}
 {{- define "wandb.mysql.env" -}}
-{{- $mysql := (.Values.global).mysql | default dict -}}
+{{- $mysql := (.root.Values.global).mysql | default dict -}}
 {{- $env := dict -}}
-{{- if include "wandb.mysql" . -}}
+{{- if include "wandb.mysql" .root -}}
 {{- $_ := set $env "MYSQL_HOST" $mysql.host -}}
 {{- $_ := set $env "MYSQL_PORT" ($mysql.port | default 3306) -}}
 {{- $_ := set $env "MYSQL_DATABASE" ($mysql.database | default "wandb_local") -}}
@@ -77,6 +84,24 @@ configMap:
 {{- if include "wandb.mysql.caSource" . }}{{ $_ := set $env "MYSQL_CA_CERT_PATH" "/etc/kubewandb/mysql/ca.crt" }}{{ end -}}
 {{- end -}}
 {{- toYaml $env -}}
+{{- end -}}
+
+{{/* Volume and mount with the certificate, as lists; empty without one. */}}
+{{- define "wandb.mysql.volumes" -}}
+{{- with include "wandb.mysql.caSource" . -}}
+- name: mysql-ca
+  projected:
+    sources:
+      -{{ . | nindent 8 | trimPrefix "\n       " }}
+{{- end -}}
+{{- end -}}
+
+{{- define "wandb.mysql.mounts" -}}
+{{- if include "wandb.mysql.caSource" . -}}
+- name: mysql-ca
+  mountPath: /etc/kubewandb/mysql
+  readOnly: true
+{{- end -}}
 {{- end -}}
 
 {{/* Where the licence comes from. */}}

@@ -1,3 +1,51 @@
+{{/* Call with the values of the component. */}}
+{{- define "wandb.podSecurityContext" -}}
+{{- if .podSecurityContext -}}
+{{- toYaml .podSecurityContext -}}
+{{- else -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+{{- end -}}
+
+{{/* Call with what the values say, or nothing. */}}
+{{- define "wandb.securityContext" -}}
+{{- if . -}}
+{{- toYaml . -}}
+{{- else -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+{{- end -}}
+
+{{/* Where pods may run: call with "root" and "component". */}}
+{{- define "wandb.scheduling" -}}
+{{- $values := index .root.Values .component | default dict -}}
+{{- $global := .root.Values.global | default dict -}}
+{{- with $values.priorityClassName | default $global.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector | default $global.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations | default $global.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/*
 A pod of one component. Call with dict
   "root" $ "component" "app" "repository" <default image> "args" <list> "port" 8080 "metricsPort" 8181
@@ -24,31 +72,9 @@ spec:
   {{- . | nindent 2 }}
   {{- end }}
   securityContext:
-    {{- if $values.podSecurityContext }}
-    {{- toYaml $values.podSecurityContext | nindent 4 }}
-    {{- else }}
-    runAsNonRoot: true
-    runAsUser: 65532
-    runAsGroup: 65532
-    fsGroup: 65532
-    fsGroupChangePolicy: OnRootMismatch
-    seccompProfile:
-      type: RuntimeDefault
-    {{- end }}
-  {{- with $values.priorityClassName | default $global.priorityClassName }}
-  priorityClassName: {{ . }}
-  {{- end }}
-  {{- with $values.nodeSelector | default $global.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $values.tolerations | default $global.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $values.affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
+    {{- include "wandb.podSecurityContext" $values | nindent 4 }}
+  {{- with include "wandb.scheduling" . }}
+  {{- trim . | nindent 2 }}
   {{- end }}
   topologySpreadConstraints:
     {{- if $values.topologySpreadConstraints }}
@@ -99,14 +125,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       securityContext:
-        {{- with $container.securityContext | default $values.securityContext }}
-        {{- toYaml . | nindent 8 }}
-        {{- else }}
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities:
-          drop: [ALL]
-        {{- end }}
+        {{- include "wandb.securityContext" ($container.securityContext | default $values.securityContext) | nindent 8 }}
       volumeMounts:
         - name: tmp
           mountPath: /tmp

@@ -25,6 +25,11 @@
 {{- if and (include "wandb.mysql" .) (or (include "wandb.app.shared" .) (not (include "wandb.app.persistent" .))) -}}true{{- end -}}
 {{- end -}}
 
+{{/* Not empty when a Job changes the schema of MySQL before the pods roll; in SQLite the one pod does it at its start. */}}
+{{- define "wandb.app.migrated" -}}
+{{- if and (include "wandb.mysql" .) (dig "enabled" true ((.Values.app).migrations | default dict)) -}}true{{- end -}}
+{{- end -}}
+
 {{- define "wandb.app.env" -}}
 {{- $global := .Values.global | default dict -}}
 {{- $env := include "wandb.commonEnv" . | fromYaml -}}
@@ -35,7 +40,8 @@
 {{- if include "wandb.app.rolling" . }}{{ $_ := set $env "SHUTDOWN_DELAY" "3s" }}{{ end -}}
 {{- $_ := set $env "SESSION_LENGTH" (printf "%sh" (include "wandb.scalar" (($global.auth).sessionLengthHours | default 720))) -}}
 {{- with include "wandb.license.source" . | fromYaml }}{{ $_ := set $env "LICENSE" . }}{{ end -}}
-{{- merge $env (include "wandb.mysql.env" . | fromYaml) | toYaml -}}
+{{- if include "wandb.app.migrated" . }}{{ $_ := set $env "SKIP_MIGRATIONS" "true" }}{{ end -}}
+{{- merge $env (include "wandb.mysql.env" (dict "root" . "secret" (include "wandb.mysql.secretName" .)) | fromYaml) | toYaml -}}
 {{- end -}}
 
 {{- define "wandb.app.checksums" -}}
@@ -54,21 +60,16 @@
   {{- else }}
   emptyDir: {}
   {{- end }}
-{{- with include "wandb.mysql.caSource" . }}
-- name: mysql-ca
-  projected:
-    sources:
-      -{{ . | nindent 8 | trimPrefix "\n       " }}
+{{- with include "wandb.mysql.volumes" (dict "root" . "secret" (include "wandb.mysql.secretName" .)) }}
+{{ . }}
 {{- end }}
 {{- end -}}
 
 {{- define "wandb.app.mounts" -}}
 - name: data
   mountPath: /vol/data
-{{- if include "wandb.mysql.caSource" . }}
-- name: mysql-ca
-  mountPath: /etc/kubewandb/mysql
-  readOnly: true
+{{- with include "wandb.mysql.mounts" (dict "root" . "secret" (include "wandb.mysql.secretName" .)) }}
+{{ . }}
 {{- end }}
 {{- end -}}
 
