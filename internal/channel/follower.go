@@ -197,6 +197,15 @@ func (w *follow) seed(cached Cached) {
 	w.snapshot.Release, w.snapshot.ETag, w.snapshot.FromCache = cached.Release, cached.ETag, true
 }
 
+// dropSeed forgets a stored answer that turned out not to be signed: it was stored under TrustTLS.
+func (w *follow) dropSeed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.snapshot.FromCache {
+		w.snapshot.Release, w.snapshot.ETag, w.snapshot.FromCache = nil, "", false
+	}
+}
+
 // known returns the release and entity tag to ask with.
 func (w *follow) known() (*catalog.Release, string) {
 	w.mu.Lock()

@@ -58,10 +58,18 @@ func (w *follow) ask(ctx context.Context, wait bool) (answer, error) {
 	if err != nil {
 		return got, err
 	}
-	if got.release == nil {
+	unchanged := got.release == nil
+	if unchanged {
 		got.release, got.etag = release, etag
 	}
-	return got, w.verify(ctx, got.release)
+	err = w.verify(ctx, got.release)
+	switch fault.Reason(err, "") {
+	case ReasonSignatureInvalid, ReasonUnsigned:
+		if unchanged {
+			w.dropSeed()
+		}
+	}
+	return got, err
 }
 
 func (w *follow) verify(ctx context.Context, release *catalog.Release) error {

@@ -463,3 +463,24 @@ func TestAPromotionDuringVerificationRaisesNoAlarm(t *testing.T) {
 		}
 	})
 }
+
+func TestASeedThatIsNotSignedIsDropped(t *testing.T) {
+	release, err := catalog.Parse([]byte(documentOf("1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason, kept := range map[string]bool{channel.ReasonUnsigned: false, channel.ReasonSignatureInvalid: false, channel.ReasonMetadataExpired: true} {
+		synctest.Test(t, func(t *testing.T) {
+			refuse := verifier(func(context.Context, channel.Subscription, *catalog.Release) error {
+				return &fault.Error{Reason: reason, Op: "verify release"}
+			})
+			f := newFollower(t, channel.Options{Transport: newVendor("1"), Trust: channel.TrustSigned, Verifier: refuse})
+			sub := channel.Subscription{Key: key}
+			f.Seed(key, channel.Cached{Scope: sub.Scope(), Release: release, ETag: `"1"`})
+			f.Follow(sub)
+			if got := latest(t, f); (got.Release != nil) != kept || fault.Reason(got.Err, "") != reason {
+				t.Errorf("%s: release %v beside %v, want it kept: %v", reason, got.Release, got.Err, kept)
+			}
+		})
+	}
+}
