@@ -76,9 +76,7 @@ func checkVolume(t *testing.T, c *testCluster) {
 func checkNames(t *testing.T, c *testCluster, probe string) {
 	public := "https://wandb." + c.name + ".test/"
 	for _, url := range []string{"http://probe/", "http://probe.probe.svc.cluster.local/", public} {
-		if got := c.inPod(t, "fetch", url); !strings.HasPrefix(got, "hello") {
-			t.Errorf("the pod got %q from %s", got, url)
-		}
+		c.fetchInPod(t, url)
 	}
 	authority, err := os.ReadFile(c.env["CA_FILE"])
 	if err != nil {
@@ -193,9 +191,7 @@ func checkRepair(t *testing.T, c *testCluster) {
 	if got := c.podIdentity(t); got != pod {
 		t.Errorf("the pod was %q and is %q: repairing must not restart pods", pod, got)
 	}
-	if got := c.inPod(t, "fetch", "https://wandb."+c.name+".test/"); !strings.HasPrefix(got, "hello") {
-		t.Errorf("the pod got %q after the repair", got)
-	}
+	c.fetchInPod(t, "https://wandb."+c.name+".test/")
 	for _, name := range []string{"containerd", "ingress"} {
 		if err := c.records(t)[name].Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -216,14 +212,7 @@ func checkNetworkRepair(t *testing.T, c *testCluster) {
 		}
 	}
 	c.kubectl(t, "rollout", "status", "-n", "probe", "deployment/probe", "--timeout=60s")
-	response, err := c.client(t).Get("https://wandb." + c.name + ".test/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		t.Errorf("the pod answered %s", response.Status)
-	}
+	c.fetchInPod(t, "https://wandb."+c.name+".test/")
 }
 
 // coexistence is how long both clusters must leave each other alone. A kubelet
@@ -256,9 +245,7 @@ func checkCoexistence(t *testing.T, a *testCluster, program, archive string) {
 	if n := a.restarts(t); n != 0 {
 		t.Errorf("%s counts %d restarts after the other's end", a.name, n)
 	}
-	if got := a.inPod(t, "fetch", "https://wandb."+a.name+".test/"); !strings.HasPrefix(got, "hello") {
-		t.Errorf("the pod got %q after the other cluster's end", got)
-	}
+	a.fetchInPod(t, "https://wandb."+a.name+".test/")
 }
 
 func checkReclaim(t *testing.T, c *testCluster) {

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // workload is a restricted pod with a volume behind a Service and an Ingress.
@@ -79,6 +82,25 @@ func (c *testCluster) deployWorkload(t *testing.T, archive string) {
 func (c *testCluster) inPod(t *testing.T, args ...string) string {
 	t.Helper()
 	return c.kubectl(t, append([]string{"exec", "-n", "probe", "deploy/probe", "--", "/probe"}, args...)...)
+}
+
+// fetchInPod wants the workload's answer from a URL, asked for in its pod. A pod
+// that has just become ready is reachable a moment later, as on any cluster.
+func (c *testCluster) fetchInPod(t *testing.T, url string) {
+	t.Helper()
+	const limit = 10 * time.Second
+	for begun := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(c.env["BIN"], "kubectl"),
+			"exec", "-n", "probe", "deploy/probe", "--", "/probe", "fetch", url)
+		cmd.Env = c.environ()
+		out, err := cmd.CombinedOutput()
+		if err == nil && strings.HasPrefix(string(out), "hello") {
+			return
+		}
+		if time.Since(begun) > limit {
+			t.Fatalf("the pod got no answer from %s: %v\n%s", url, err, out)
+		}
+	}
 }
 
 // podIdentity is the pod's id and restarts, which repairs must not change.
