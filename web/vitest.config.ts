@@ -10,7 +10,8 @@ export default defineConfig({
     setupFiles: ["tools/vitest-setup.ts"],
     reporters: ["default", "./tools/counts-reporter.ts"],
     css: false,
-    testTimeout: 15_000,
+    maxWorkers: 2,
+    testTimeout: 180_000,
     restoreMocks: true,
   },
 });

@@ -60,13 +60,14 @@ func quality(parameters string) float64 {
 // mayBePage tells whether a path that is no file may be a route of the application in the browser: the client takes HTML,
 // and the path is neither a file of the build nor of an API.
 func mayBePage(name string, r *http.Request) bool {
-	return acceptsHTML(r.Header.Values("Accept")) && !looksLikeAsset(name) && name != "api" && !strings.HasPrefix(name, "api/")
+	folder, _, _ := strings.Cut(name, "/")
+	return acceptsHTML(r.Header.Values("Accept")) && folder != "api" && !looksLikeAsset(name)
 }
 
 // looksLikeAsset recognises names of files. Only endings of files that the build writes count: a project of a user may be
 // called "model.v2".
 func looksLikeAsset(name string) bool {
-	if strings.HasPrefix(name, "assets/") || strings.HasPrefix(name, ".well-known/") {
+	if folder, _, _ := strings.Cut(name, "/"); folder == "assets" || folder == ".well-known" {
 		return true
 	}
 	switch path.Ext(name) {

@@ -1,5 +1,5 @@
 import { constants, brotliCompressSync, gzipSync } from "node:zlib";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
@@ -16,11 +16,11 @@ export function pages(site: "app" | "console", options: { port: number; mock: ()
     // Relative references: the Go handler makes those of index.html absolute for the path that it serves below.
     base: "./",
     publicDir: join(web, "ui/public"),
-    plugins: [react(), mockApi(options.mock), precompress()],
+    plugins: [react(), mockApi(options.mock), deliver(join(web, "../internal/webui/dist", site))],
     server: { host: "127.0.0.1", port: options.port, strictPort: true },
     css: { postcss: web },
     build: {
-      outDir: join(web, "../internal/webui/dist", site),
+      outDir: join(web, site, "dist"),
       emptyOutDir: true,
       target: "es2022",
       assetsInlineLimit: 0,
@@ -33,11 +33,14 @@ export function pages(site: "app" | "console", options: { port: number; mock: ()
 
 const compressible = new Set([".js", ".css", ".svg", ".html", ".json", ".txt"]);
 
-/** Writes .br and .gz beside every built file that becomes smaller, and prints what a first visit loads. */
-function precompress(): Plugin {
+/**
+ * Writes .br and .gz beside every built file that becomes smaller, prints the sizes, and moves the finished build to where
+ * the Go package embeds it: at once, so that a Go build at the same moment finds the old pages or the new ones.
+ */
+function deliver(target: string): Plugin {
   let directory = "";
   return {
-    name: "precompress",
+    name: "deliver",
     apply: "build",
     configResolved(config) {
       directory = config.build.outDir;
@@ -50,7 +53,10 @@ function precompress(): Plugin {
           .filter((entry) => entry.isFile() && compressible.has(extname(entry.name)))
           .map((entry) => compress(join(entry.parentPath, entry.name)))
           .sort((a, b) => b.gzip - a.gzip);
-        console.log(`\n${relative(process.cwd(), directory)}`);
+        mkdirSync(dirname(target), { recursive: true });
+        rmSync(target, { recursive: true, force: true });
+        renameSync(directory, target);
+        console.log(`\n${relative(process.cwd(), target)}`);
         for (const row of rows) {
           console.log(`  ${relative(directory, row.name).padEnd(44)} ${kilobytes(row.raw)} raw ${kilobytes(row.gzip)} gzip ${kilobytes(row.br)} br`);
         }

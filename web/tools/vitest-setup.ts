@@ -1,9 +1,13 @@
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
-import { afterEach } from "vitest";
+import { cleanup, configure } from "@testing-library/react";
+import { afterEach, vi } from "vitest";
+
+// Waits end when what is waited for is there; a busy machine only needs a late deadline.
+configure({ asyncUtilTimeout: 45_000 });
 
 afterEach(() => {
   cleanup();
+  vi.unstubAllGlobals();
   window.localStorage.clear();
 });
 
@@ -32,6 +36,8 @@ window.ResizeObserver = class {
   }
 };
 window.HTMLElement.prototype.scrollIntoView = () => undefined;
+// Asked for by the accessibility checks, which do without.
+window.HTMLCanvasElement.prototype.getContext = () => null;
 window.scrollTo = () => undefined;
 Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
 Range.prototype.getBoundingClientRect = () => new DOMRect();

@@ -55,15 +55,15 @@ export function readyOverview(): Overview {
     conditions: [
       condition("Ready", "True", "Ready", "Release 0.75.2 runs and is healthy.", 1460),
       condition("LicenseValid", "True", "Valid", "Licence of Example Corp, valid until 2027-06-30.", 61 * 1440),
-      condition("ChannelReachable", "True", "Followed", "Channel stable was read 2 minutes ago.", 3000),
+      condition("ChannelReachable", "True", "Reachable", "Channel stable was read 2 minutes ago.", 3000),
       condition("SpecResolved", "True", "Resolved", "4 layers resolve to 214 values.", 4320),
       condition("Preflight", "True", "Passed", "9 checks passed.", 1462),
-      condition("Released", "True", "Deployed", "Revision 12 of chart operator-wandb 0.14.1 is deployed.", 1461),
-      condition("UpToDate", "True", "Newest", "The newest release of the channel is deployed.", 1461),
-      condition("Verified", "True", "Healthy", "All 3 workloads are ready.", 1460),
+      condition("Released", "True", "Upgraded", "Revision 12 of chart operator-wandb 0.14.1 is deployed.", 1461),
+      condition("UpToDate", "True", "UpToDate", "Release 0.75.2 is what the layers ask for.", 1461),
+      condition("Verified", "True", "Passed", "The release passed its probe.", 1460),
       condition("Reconciling", "False", "Idle", "", 1460),
       condition("Stalled", "False", "NotStalled", "", 61 * 1440),
-      condition("Drifted", "False", "AsApplied", "", 1460),
+      condition("Drifted", "False", "InSync", "", 1460),
     ],
     release: { id: "6b0d1f3e-6c0a-4a53-9e0d-0b1f8b6f6f11", name: "0.75.2", chart: "operator-wandb", chartVersion: "0.14.1", revision: 12, deployedAt: ago(1461) },
     channel: { name: "stable", release: "0.75.2", checkedAt: ago(2) },
@@ -87,8 +87,8 @@ export function upgradingOverview(): Overview {
     condition(type, status, reason, message, minutes);
   const changed = [
     change("Ready", "False", "Progressing", "Upgrading to release 0.76.0.", 1),
-    change("UpToDate", "False", "UpgradeInProgress", "Release 0.76.0 is being installed.", 1),
-    change("Verified", "Unknown", "Waiting", "1 of 3 workloads is ready.", 1),
+    change("UpToDate", "False", "UpdatePending", "Release 0.76.0 is being installed.", 1),
+    change("Verified", "Unknown", "Progressing", "The probe runs when the workloads are ready.", 1),
     change("Reconciling", "True", "Upgrading", "Helm applies chart operator-wandb 0.15.0.", 1),
   ];
   view.conditions = view.conditions.map((old) => changed.find(({ type }) => type === old.type) ?? old);
@@ -104,11 +104,11 @@ export function stalledOverview(): Overview {
   const hint = "Check the pull secret of namespace default, then save the user layer or wait 5 minutes.";
   const changed = [
     condition("Ready", "False", "Stalled", `Upgrade to 0.76.0 failed: 1 pod cannot pull its image. ${hint}`, 9),
-    condition("Released", "False", "UpgradeFailed", "Helm waited 5 minutes for the workloads.", 9),
+    condition("Released", "False", "WorkloadsNotReady", "Helm waited 5 minutes for the workloads.", 9),
     condition("Reconciling", "False", "Idle", "", 9),
-    condition("Stalled", "True", "UpgradeFailed", `Upgrade to 0.76.0 failed: 1 pod cannot pull its image. ${hint}`, 9),
-    condition("Drifted", "True", "ChangedByHand", "Deployment wandb-console: replicas is 2, applied was 1.", 30),
-    condition("ChannelReachable", "False", "Timeout", "https://deploy.example.com did not answer within 10 s. The cached release is used.", 14),
+    condition("Stalled", "True", "WorkloadsNotReady", `Upgrade to 0.76.0 failed: 1 pod cannot pull its image. ${hint}`, 9),
+    condition("Drifted", "True", "ObjectsChanged", "Deployment wandb-console: replicas is 2, applied was 1.", 30),
+    condition("ChannelReachable", "False", "Unreachable", "https://deploy.example.com did not answer within 10 s. The cached release is used.", 14),
   ];
   view.conditions = view.conditions.map((old) => changed.find(({ type }) => type === old.type) ?? old);
   view.channel.checkedAt = ago(14);

@@ -17,11 +17,18 @@ export function newQueryClient(): QueryClient {
   });
 }
 
+interface ProviderProps {
+  children: ReactNode;
+  client?: QueryClient;
+  /** "test" leaves transitions out. */
+  env?: "default" | "test";
+}
+
 /** Theme, server state and announcements: the outermost element of both sites. */
-export function Provider({ children, client }: { children: ReactNode; client?: QueryClient }) {
+export function Provider({ children, client, env = "default" }: ProviderProps) {
   const [own] = useState(newQueryClient);
   return (
-    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto">
+    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" env={env}>
       <QueryClientProvider client={client ?? own}>
         <AnnouncerProvider>{children}</AnnouncerProvider>
       </QueryClientProvider>

@@ -129,11 +129,11 @@ function Setup() {
 function check(values: NewAdministrator): Problems {
   const found: Problems = {};
   if (values.name === "") found.name = "Enter your name.";
-  if (!/^[a-z0-9][a-z0-9_-]*$/.test(values.username)) {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(values.username)) {
     found.username =
       values.username === ""
         ? "Choose a username."
-        : "Use lower-case letters, digits, hyphens and underscores, beginning with a letter or digit.";
+        : "Use letters, digits, hyphens and underscores, and begin with a letter or digit.";
   }
   if (!/^[^\s@]+@[^\s@]+$/.test(values.email)) {
     found.email = values.email === "" ? "Enter your email address." : "Enter an address such as name@example.com.";

@@ -21,7 +21,7 @@ export function ReleaseCard({ view }: { view: Overview }) {
           </Badge>
         ) : relation === "behind" ? (
           <Badge variant="light" color="yellow">
-            Update available
+            Newer one in the channel
           </Badge>
         ) : undefined
       }

@@ -16,12 +16,12 @@ const words: Record<string, Words> = {
   ChannelReachable: { title: "Release channel", good: "The channel answers.", bad: "The channel does not answer." },
   SpecResolved: { title: "Specification", good: "All layers fit together.", bad: "The layers do not fit together." },
   Preflight: { title: "Preflight checks", good: "The cluster has what the release needs.", bad: "The cluster lacks something that the release needs." },
-  Released: { title: "Release", good: "The release is deployed.", bad: "The release is not deployed." },
-  UpToDate: { title: "Up to date", good: "The newest release of the channel runs.", bad: "A newer release is waiting." },
-  Verified: { title: "Health", good: "All workloads are healthy.", bad: "Not all workloads are healthy." },
+  Released: { title: "Release", good: "The release is installed and its workloads are ready.", bad: "The release is not installed, or not ready." },
+  UpToDate: { title: "Up to date", good: "What runs is what the layers ask for.", bad: "An update is waiting." },
+  Verified: { title: "Verification", good: "The release passed its own check.", bad: "The release did not pass its own check." },
   Reconciling: { title: "Work in progress", good: "The operator is at rest.", bad: "The operator is working." },
   Stalled: { title: "Stalled", good: "Nothing blocks the operator.", bad: "The operator cannot go on by itself." },
-  Drifted: { title: "Changes by hand", good: "The cluster holds what was applied.", bad: "Objects were changed by hand." },
+  Drifted: { title: "Changes by others", good: "The objects are as they were installed.", bad: "Somebody else changed objects of the release." },
 };
 
 /** A condition in plain words; stalled tells whether the operator has given up for now. */
@@ -104,8 +104,7 @@ function line(state: Headline["state"], tone: Tone, condition: Condition, fallba
 }
 
 /** How the active release relates to the newest of the channel. */
-export function standing({ release, channel, conditions }: Overview): "current" | "behind" | "unknown" {
+export function standing({ release, channel }: Overview): "current" | "behind" | "unknown" {
   if (!channel.release || (!release.name && !release.id)) return "unknown";
-  if (channel.release === release.name || channel.release === release.id) return "current";
-  return conditions.some(({ type, status }) => type === "UpToDate" && status === "True") ? "current" : "behind";
+  return channel.release === release.name || channel.release === release.id ? "current" : "behind";
 }

@@ -16,8 +16,12 @@ export function useDraft(spec: Spec) {
   const [draft, setDraft] = useState<Draft>(() => fromSpec(spec));
   const [theirs, setTheirs] = useState<Spec>();
   const dirty = draft.text !== draft.base;
-  // Nothing to lose: follow what others save.
-  if (!dirty && !theirs && spec.version !== draft.version) setDraft(fromSpec(spec));
+  const [seen, setSeen] = useState(spec.version);
+  if (spec.version !== seen) {
+    setSeen(spec.version);
+    // Nothing to lose: follow what others save.
+    if (!dirty && !theirs && spec.version !== draft.version) setDraft(fromSpec(spec));
+  }
 
   const save = useMutation({
     mutationFn: (sent: Draft) => saveUserLayer({ user: sent.text, version: sent.version }),

@@ -3,7 +3,7 @@ import { yaml } from "@codemirror/lang-yaml";
 import { HighlightStyle, bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
-import { EditorState, type Extension } from "@codemirror/state";
+import { Annotation, EditorState, type Extension } from "@codemirror/state";
 import {
   EditorView,
   drawSelection,
@@ -36,6 +36,9 @@ interface YamlEditorProps {
   describedBy?: string;
 }
 
+/** Marks a change that the property made, which its owner knows already. */
+const fromProperty = Annotation.define<boolean>();
+
 /** YAML with line numbers, folding, search and undo. Tab indents; Escape and then Tab leaves. */
 export function YamlEditor({ label, text, onChange, mistake, placeholder, describedBy }: YamlEditorProps) {
   const host = useRef<HTMLDivElement>(null);
@@ -56,7 +59,8 @@ export function YamlEditor({ label, text, onChange, mistake, placeholder, descri
         readOnly ? reading : editing,
         EditorView.contentAttributes.of({ "aria-label": label, ...(describedBy ? { "aria-describedby": describedBy } : {}) }),
         EditorView.updateListener.of((update) => {
-          if (update.docChanged) changed.current?.(update.state.doc.toString());
+          const ours = update.transactions.some((transaction) => transaction.annotation(fromProperty));
+          if (update.docChanged && !ours) changed.current?.(update.state.doc.toString());
         }),
       ],
     });
@@ -70,7 +74,7 @@ export function YamlEditor({ label, text, onChange, mistake, placeholder, descri
   useEffect(() => {
     const editor = view.current;
     if (!editor || editor.state.doc.toString() === text) return;
-    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
+    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text }, annotations: fromProperty.of(true) });
   }, [text, label, placeholder, readOnly, describedBy]);
 
   useEffect(() => {

@@ -1,0 +1,93 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import { expect, test } from "vitest";
+import { applicationMock, settledApplication } from "../../tools/mock/application.ts";
+import { expectAccessible, open, serve } from "../../tools/testing.tsx";
+import { routes } from "./routes.tsx";
+
+const heading = (name: string | RegExp) => screen.findByRole("heading", { level: 1, name });
+
+test("the start page names this server in its commands", async () => {
+  serve(applicationMock());
+  open(routes, "/");
+  await heading("Welcome, Ada");
+  expect(screen.getByRole("group", { name: "login command" })).toHaveTextContent("wandb login --host=https://wandb.example.com");
+  expect(screen.getByRole("group", { name: "install command" })).toHaveTextContent("pip install wandb");
+  expect(screen.getByText("W&B Server 0.75.2")).toBeInTheDocument();
+  expect(document.title).toBe("Welcome, Ada · W&B Server");
+  await expectAccessible();
+});
+
+test("a key is shown this once, and then listed by its first characters", async () => {
+  const state = settledApplication();
+  serve(applicationMock(state));
+  const { user } = open(routes, "/authorize");
+  await screen.findByText("Laptop");
+  await expectAccessible();
+  await user.type(screen.getByLabelText("Description"), "Basement");
+  await user.click(screen.getByRole("button", { name: "Create key" }));
+
+  expect(await screen.findByRole("heading", { name: "Your new key" })).toHaveFocus();
+  const key = screen.getByRole("group", { name: "key" }).textContent;
+  expect(key).toMatch(/^[0-9a-f]{40}$/);
+  await user.click(screen.getAllByRole("button", { name: /Copy key/ })[0] as HTMLElement);
+  expect(await navigator.clipboard.readText()).toBe(key);
+  await expectAccessible();
+
+  await user.click(screen.getByRole("button", { name: "I have stored it" }));
+  expect(screen.queryByText(key)).toBeNull();
+  const row = (await screen.findByText("Basement")).closest("tr") as HTMLElement;
+  expect(within(row).getByText(`${key.slice(0, 6)}…`)).toBeInTheDocument();
+  expect(within(row).getByText("never")).toBeInTheDocument();
+});
+
+test("a key is revoked only after the question", async () => {
+  const state = settledApplication();
+  const seen = serve(applicationMock(state));
+  const { user } = open(routes, "/authorize");
+  await user.click(await screen.findByRole("button", { name: "Revoke key Laptop (9f31c2…)" }));
+  const dialog = await screen.findByRole("dialog", { name: "Revoke this key?" });
+  await expectAccessible();
+  await user.click(within(dialog).getByRole("button", { name: "Keep it" }));
+  await waitFor(() => {
+    expect(screen.queryByRole("dialog")).toBeNull();
+  });
+  expect(seen).not.toContain("DELETE /api/keys/key-1");
+
+  await user.click(screen.getByRole("button", { name: "Revoke key Laptop (9f31c2…)" }));
+  await user.click(await screen.findByRole("button", { name: "Revoke key" }));
+  await waitFor(() => {
+    expect(screen.queryByText("Laptop")).toBeNull();
+  });
+  expect(state.keys.map(({ id }) => id)).toEqual(["key-2"]);
+});
+
+test("a failed revocation keeps the dialog and says why", async () => {
+  const state = settledApplication();
+  serve(applicationMock(state));
+  const { user } = open(routes, "/authorize");
+  await user.click(await screen.findByRole("button", { name: /Revoke key Laptop/ }));
+  state.keys = [];
+  await user.click(await screen.findByRole("button", { name: "Revoke key" }));
+  expect(await screen.findByRole("alert")).toHaveTextContent("There is no such key.");
+});
+
+test("settings show the profile and change the colours", async () => {
+  serve(applicationMock());
+  const { user } = open(routes, "/settings");
+  await heading("Settings");
+  expect(screen.getByText("ada@example.com")).toBeInTheDocument();
+  await expectAccessible();
+  await user.click(screen.getByRole("radio", { name: "Dark" }));
+  expect(document.documentElement).toHaveAttribute("data-mantine-color-scheme", "dark");
+  expect(window.localStorage.getItem("mantine-color-scheme-value")).toBe("dark");
+});
+
+test("an unknown path says so, and following a link moves the focus to the new page's heading", async () => {
+  serve(applicationMock());
+  const { user } = open(routes, "/somebody/something");
+  await heading("There is no such page");
+  expect(screen.getByText("/somebody/something")).toBeInTheDocument();
+  await expectAccessible();
+  await user.click(screen.getByRole("link", { name: "Go to the start page" }));
+  expect(await heading("Welcome, Ada")).toHaveFocus();
+});
