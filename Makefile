@@ -9,7 +9,8 @@ RUN ?= .
 
 DEMO := go run ./tools/demo $(if $(CONTEXT),--context $(CONTEXT)) $(if $(IMAGE_REPO),--image-repo $(IMAGE_REPO))
 
-export GOFLAGS := -buildvcs=false
+# One set of flags for builds and tests: a package is compiled once. Paths are trimmed, so that images are reproducible.
+export GOFLAGS := -buildvcs=false -trimpath
 export CGO_ENABLED ?= 0
 
 ##@ Demo

@@ -55,11 +55,16 @@ func channelLayer(release *catalog.Release) spec.Layer {
 
 // userLayer reads Secret <cr>-spec-user; an absent one is an empty layer.
 func userLayer(ctx context.Context, reader client.Reader, key types.NamespacedName) (spec.Layer, error) {
-	data, err := secretData(ctx, reader, types.NamespacedName{Namespace: key.Namespace, Name: key.Name + userSuffix})
+	name := key.Name + userSuffix
+	data, err := secretData(ctx, reader, types.NamespacedName{Namespace: key.Namespace, Name: name})
 	if err != nil || data == nil {
 		return spec.Layer{Name: spec.LayerUser}, err
 	}
-	return spec.Decode(spec.LayerUser, data)
+	layer, err := spec.Decode(spec.LayerUser, data)
+	if err != nil {
+		return layer, fmt.Errorf("read Secret %s: %w", name, err)
+	}
+	return layer, nil
 }
 
 // secretData returns the content of a Secret, or nil where there is none.

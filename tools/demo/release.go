@@ -51,6 +51,7 @@ func (d *Demo) Release(ctx context.Context) error {
 	}
 	defer watch.stop()
 
+	published := time.Now()
 	if err := d.progress.step("Publish and promote it to channel "+channelName, func() error {
 		return d.publishRelease(ctx, version, chartVersion, images)
 	}); err != nil {
@@ -59,7 +60,7 @@ func (d *Demo) Release(ctx context.Context) error {
 	if err := d.writeState(state{Version: version}); err != nil {
 		return err
 	}
-	published := time.Now()
+
 	arrived, err := watch.until(ctx, func(r resource) bool { return r.Status.Channel.ReleaseName != before.Status.Channel.ReleaseName })
 	if err != nil {
 		return fmt.Errorf("wait until the operator notices the release: %w", err)
