@@ -1,4 +1,4 @@
-package v1_test
+package v1
 
 import (
 	"encoding/json"
@@ -6,13 +6,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	v1 "github.com/kubewandb/kubewandb/api/v1"
 )
 
 func TestObjectsSurviveEveryDigitAndNull(t *testing.T) {
 	const text = `{"kmsKey":null,"big":9007199254740993,"size":67108864,"ratio":1.50,"nested":{"list":[1,null,"x"]}}`
-	var spec v1.WeightsAndBiasesSpec
+	var spec WeightsAndBiasesSpec
 	if err := json.Unmarshal([]byte(`{"values":`+text+`}`), &spec); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +32,7 @@ func TestObjectsSurviveEveryDigitAndNull(t *testing.T) {
 	if diff := cmp.Diff(want, content); diff != "" {
 		t.Errorf("Map() (-want +got):\n%s", diff)
 	}
-	again, err := v1.ObjectOf(content)
+	again, err := ObjectOf(content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,25 +46,25 @@ func TestObjectsSurviveEveryDigitAndNull(t *testing.T) {
 }
 
 func TestAbsentObjects(t *testing.T) {
-	for name, object := range map[string]v1.Object{"zero": {}, "null": {Raw: []byte("null")}} {
+	for name, object := range map[string]Object{"zero": {}, "null": {Raw: []byte("null")}} {
 		if content, err := object.Map(); content != nil || err != nil || !object.IsZero() {
 			t.Errorf("%s: Map() = %v, %v; IsZero() = %v", name, content, err, object.IsZero())
 		}
 	}
-	empty, err := v1.ObjectOf(map[string]any{})
+	empty, err := ObjectOf(map[string]any{})
 	if err != nil || empty.IsZero() {
 		t.Errorf("{} is present: %v, %v", empty.IsZero(), err)
 	}
-	if _, err := v1.ObjectOf(map[string]any{"a": math.NaN()}); err == nil {
+	if _, err := ObjectOf(map[string]any{"a": math.NaN()}); err == nil {
 		t.Error("NaN is no JSON")
 	}
-	if _, err := (v1.Object{Raw: []byte(`"text"`)}).Map(); err == nil {
+	if _, err := (Object{Raw: []byte(`"text"`)}).Map(); err == nil {
 		t.Error("a text is no object")
 	}
 }
 
 func TestDeepCopySharesNothing(t *testing.T) {
-	original := v1.WeightsAndBiases{Spec: v1.WeightsAndBiasesSpec{Values: v1.Object{Raw: []byte(`{"a":1}`)}, Unset: []string{"x"}}}
+	original := WeightsAndBiases{Spec: WeightsAndBiasesSpec{Values: Object{Raw: []byte(`{"a":1}`)}, Unset: []string{"x"}}}
 	copied := original.DeepCopy()
 	copied.Spec.Values.Raw[2], copied.Spec.Unset[0] = 'z', "y"
 	if string(original.Spec.Values.Raw) != `{"a":1}` || original.Spec.Unset[0] != "x" {

@@ -93,15 +93,13 @@ type WeightsAndBiasesStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// Phase is Loading, "Invalid Config" or Completed, derived from the conditions.
-	//
-	// Deprecated: read the condition Ready.
+	// Phase is Loading, "Invalid Config" or Completed, derived from the conditions. It is deprecated and kept for tools of
+	// earlier years: new ones read the condition Ready.
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
 
-	// Version is the version of the application that runs, derived from release.
-	//
-	// Deprecated: read release.
+	// Version is the version of the application that runs. It is deprecated and kept for tools of earlier years: new ones
+	// read release.
 	// +optional
 	Version string `json:"version,omitempty"`
 

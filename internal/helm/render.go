@@ -2,6 +2,7 @@ package helm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -151,18 +152,19 @@ func text(fields map[string]any, key string) string {
 // renderFault tells a chart's own refusal (fail, required) from everything else: its author meant it for the person who
 // sets values.
 func renderFault(op string, err error, secrets []redact.Secret) error {
-	f, ok := failed(op, v1.ReasonChartInvalid, err, secrets).(*fault.Error) //nolint:errorlint // failed has just made it
-	if !ok {
-		return failed(op, v1.ReasonChartInvalid, err, secrets)
-	}
-	if f.Hint == "" {
-		f.Hint = "The chart's templates cannot work with these values. Correct the value that the message names, or choose another version of the chart."
+	classified := failed(op, v1.ReasonChartInvalid, err, secrets)
+	var f *fault.Error
+	if !errors.As(classified, &f) || f.Reason != v1.ReasonChartInvalid || f.Retry {
+		return classified
 	}
 	if strings.Contains(err.Error(), "execution error at") {
 		f.Reason = v1.ReasonValuesInvalid
 		f.Hint = "The chart itself refuses these values; its message says which."
 	}
-	return f
+	if f.Hint == "" {
+		f.Hint = "The chart's templates cannot work with these values. Correct the value that the message names, or choose another version of the chart."
+	}
+	return classified
 }
 
 // lookups serves the template function of that name with the shared clients.

@@ -8,6 +8,7 @@ package testenv
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,8 +21,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // AssetsVariable names the folder that holds etcd and kube-apiserver.
@@ -43,7 +44,7 @@ func Main(m *testing.M) {
 	server.Unlock()
 	code := m.Run()
 	if err := stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the API server of the tests:", err)
+		slog.Error("the API server of the tests could not be stopped", "error", err)
 		code = 1
 	}
 	os.Exit(code)
@@ -71,7 +72,7 @@ func Start(t testing.TB) *rest.Config {
 		ControlPlaneStopTimeout:  time.Minute,
 	}
 	// controller-runtime prints a stack trace where nobody has chosen a log.
-	log.SetLogger(logr.Discard())
+	ctrl.SetLogger(logr.Discard())
 	config, err := environment.Start()
 	if err != nil {
 		t.Fatalf("start an API server from %s: %v", os.Getenv(AssetsVariable), err)
