@@ -3,26 +3,33 @@ package operator
 import (
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/csaupgrade"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 )
 
+// definitionOwner owns the fields of the definition: Helm, which installed it from the chart. Under another name, installing
+// the chart again with a changed definition would end in a conflict.
+const definitionOwner = "helm"
+
 // establishTimeout is how long the API server may take to serve a changed definition.
 const establishTimeout = 30 * time.Second
 
 // ApplyDefinition brings the custom resource definition up to the one in manifest, and waits until it is served. Helm
-// installs the definition of a chart once and never again. Resources and labels of others stay as they are.
+// installs the definition of a chart once and never again. Resources and labels of others stay as they are. It needs the
+// rights to get, create and patch the definition.
 func ApplyDefinition(ctx context.Context, config *rest.Config, manifest []byte) error {
 	wanted := &unstructured.Unstructured{}
 	if err := yaml.Unmarshal(manifest, &wanted.Object); err != nil {
@@ -43,37 +50,43 @@ func applyDefinition(ctx context.Context, api client.Client, wanted *unstructure
 	current.SetGroupVersionKind(wanted.GroupVersionKind())
 	err := api.Get(ctx, client.ObjectKeyFromObject(wanted), current)
 	switch {
-	case apierrors.IsNotFound(err):
-		err = api.Create(ctx, wanted.DeepCopy())
 	case err == nil && current.GetDeletionTimestamp() != nil:
 		return &fault.Error{
 			Reason: "DefinitionDeleting", Op: "it is being deleted", Retry: true,
 			Hint: "Wait until it is gone, then run the command again.",
 		}
 	case err == nil:
-		err = replaceDefinition(ctx, api, current, wanted)
+		err = inherit(ctx, api, current)
+	case apierrors.IsNotFound(err):
+		err = nil
 	}
 	if err != nil {
+		return err //nolint:wrapcheck // the caller names the definition
+	}
+	desired := client.ApplyConfigurationFromUnstructured(wanted.DeepCopy())
+	if err := api.Apply(ctx, desired, client.FieldOwner(definitionOwner), client.ForceOwnership); err != nil {
 		return err //nolint:wrapcheck // the caller names the definition
 	}
 	return established(ctx, api, wanted)
 }
 
-// replaceDefinition takes the specification as a whole, so that a field that the new version no longer has goes as well.
-func replaceDefinition(ctx context.Context, api client.Client, current, wanted *unstructured.Unstructured) error {
-	current.Object["spec"] = wanted.DeepCopy().Object["spec"]
-	current.SetLabels(overlaid(current.GetLabels(), wanted.GetLabels()))
-	current.SetAnnotations(overlaid(current.GetAnnotations(), wanted.GetAnnotations()))
-	return api.Update(ctx, current)
-}
-
-func overlaid(below, above map[string]string) map[string]string {
-	result := maps.Clone(below)
-	if result == nil {
-		return maps.Clone(above)
+// inherit makes the owner of the fields that others wrote by an update: an owner of the same field would meet the next
+// version of the chart with a conflict, and fields that a new version no longer has would stay.
+func inherit(ctx context.Context, api client.Client, current *unstructured.Unstructured) error {
+	writers := sets.New[string]()
+	for _, entry := range current.GetManagedFields() {
+		if entry.Operation == metav1.ManagedFieldsOperationUpdate && entry.Subresource == "" {
+			writers.Insert(entry.Manager)
+		}
 	}
-	maps.Copy(result, above)
-	return result
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(current, writers, definitionOwner)
+	if err != nil {
+		return fmt.Errorf("read who wrote it: %w", err)
+	}
+	if patch == nil {
+		return nil
+	}
+	return api.Patch(ctx, current, client.RawPatch(types.JSONPatchType, patch))
 }
 
 func established(ctx context.Context, api client.Client, wanted *unstructured.Unstructured) error {
