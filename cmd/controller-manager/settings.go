@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/go-logr/logr"
@@ -17,10 +18,11 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/license"
 	"github.com/kubewandb/kubewandb/internal/operator"
+	"github.com/kubewandb/kubewandb/internal/version"
 )
 
-// maxKeysSize bounds the file with the keys of licences.
-const maxKeysSize = 1 << 20
+// maxFileSize bounds the files with keys.
+const maxFileSize = 1 << 20
 
 // settings is what the command line and the environment say.
 type settings struct {
@@ -32,7 +34,8 @@ type settings struct {
 
 	pod, release         string
 	channelURL, trust    string
-	keysFile             string
+	keysFile, rootFile   string
+	dataDir              string
 	airgapped            bool
 	chartsDir, cacheDir  string
 	sources, kinds       string
@@ -55,6 +58,8 @@ func (s *settings) addOwn(f *pflag.FlagSet) {
 	f.StringVar(&s.channelURL, "deployer-channel-url", channel.DefaultBaseURL, "base URL of the deploy server")
 	f.StringVar(&s.trust, "channel-trust", string(channel.TrustTLS), "what releases have to prove: TLS or Signed")
 	f.StringVar(&s.keysFile, "license-jwks-file", "", "file with the JWKS of the issuers of licences; empty knows no issuer")
+	f.StringVar(&s.rootFile, "channel-root-file", "", "the publisher's root.json; trust Signed needs it")
+	f.StringVar(&s.dataDir, "helm-data-home", "", "folder for what the signed catalog was accepted with; empty means a temporary one")
 	f.BoolVar(&s.airgapped, "airgapped", false, "never ask the deploy server")
 	f.StringVar(&s.chartsDir, "charts-dir", "/charts", "folder that spec.chart.path must lie in")
 	f.StringVar(&s.cacheDir, "helm-cache-home", "", "folder for downloaded charts; empty keeps them in memory")
@@ -122,6 +127,10 @@ func (s *settings) config(ctx context.Context, log logr.Logger) (operator.Config
 	if err != nil {
 		return operator.Config{}, err
 	}
+	verifier, err := s.verifier()
+	if err != nil {
+		return operator.Config{}, err
+	}
 	pod := s.pod
 	if pod == "" {
 		if pod, err = os.Hostname(); err != nil {
@@ -137,7 +146,7 @@ func (s *settings) config(ctx context.Context, log logr.Logger) (operator.Config
 	return operator.Config{
 		RESTConfig: cluster, Logger: log, Namespace: s.namespace, Pod: pod, Release: s.release,
 		WatchNamespaces: s.namespaces(), Isolated: isolated,
-		ChannelURL: s.channelURL, Trust: channel.Trust(s.trust), Airgapped: s.airgapped, Keys: keys,
+		ChannelURL: s.channelURL, Trust: channel.Trust(s.trust), Verifier: verifier, Airgapped: s.airgapped, Keys: keys,
 		ChartsDir: s.chartsDir, ChartSources: operator.Namespaces(s.sources), CacheDir: s.cacheDir,
 		ClusterKinds:   operator.Namespaces(s.kinds),
 		MetricsAddress: s.metrics, ProbeAddress: s.probes, LeaderElect: s.leaderElect,
@@ -149,12 +158,7 @@ func (s *settings) keys() (*license.KeySet, error) {
 	if s.keysFile == "" {
 		return nil, nil
 	}
-	file, err := os.Open(s.keysFile)
-	if err != nil {
-		return nil, fmt.Errorf("open the keys of licences: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	document, err := io.ReadAll(io.LimitReader(file, maxKeysSize))
+	document, err := readFile(s.keysFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the keys of licences: %w", err)
 	}
@@ -163,6 +167,34 @@ func (s *settings) keys() (*license.KeySet, error) {
 		return nil, fmt.Errorf("read %s: %w", s.keysFile, err)
 	}
 	return keys, nil
+}
+
+// verifier checks signatures against the publisher's root; nil where no root is given.
+func (s *settings) verifier() (channel.Verifier, error) {
+	if s.rootFile == "" {
+		return nil, nil
+	}
+	root, err := readFile(s.rootFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the publisher's root: %w", err)
+	}
+	data := s.dataDir
+	if data == "" {
+		data = os.TempDir()
+	}
+	//nolint:wrapcheck // a fault that says it all
+	return channel.NewSignedCatalog(channel.SignedCatalogOptions{
+		Root: root, Dir: filepath.Join(data, "catalog"), UserAgent: version.UserAgent("controller-manager"),
+	})
+}
+
+func readFile(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // names the file
+	}
+	defer func() { _ = file.Close() }()
+	return io.ReadAll(io.LimitReader(file, maxFileSize)) //nolint:wrapcheck // names the file
 }
 
 // message is what a person reads when the program ends: the error and what mends it.

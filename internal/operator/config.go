@@ -86,7 +86,7 @@ func (c *Config) settle() error {
 		if c.Verifier == nil {
 			return &fault.Error{
 				Reason: "TrustInvalid", Op: "start operator: channel trust Signed has nothing to verify signatures with",
-				Hint: "This version verifies no signatures. Set CHANNEL_TRUST=TLS where the certificate of the deploy server is proof enough; Signed never falls back by itself.",
+				Hint: "Give the publisher's root.json in CHANNEL_ROOT_FILE (chart value channel.root), or set CHANNEL_TRUST=TLS. Signed never falls back by itself.",
 			}
 		}
 	default:

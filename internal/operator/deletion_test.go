@@ -66,7 +66,8 @@ func TestDeletionRemovesTheReleaseAndKeepsWhatPeopleOwn(t *testing.T) {
 		},
 	}))
 	// Nothing has to be downloaded to remove a release.
-	i.vendor.server.Close()
+	must(t, i.vendor.server.Listener.Close())
+	i.vendor.server.CloseClientConnections()
 	i.delete(key)
 	t.Logf("gone after %s", i.awaitGone(key))
 	if got := i.revisions(); len(got) > 0 {
@@ -228,5 +229,38 @@ func TestDefinitionIsBroughtUpToDate(t *testing.T) {
 	read()
 	if definition.GetGeneration() != generation {
 		t.Error("applying the same definition again changed it")
+	}
+}
+
+// TestOwnersOfVersion1AreRemoved: the operator of version 1.x made the resource the owner of what Helm installed.
+func TestOwnersOfVersion1AreRemoved(t *testing.T) {
+	i := newInstallation(t)
+	key := i.resource(i.licensed())
+	cr := i.get(key)
+	owner := metav1.OwnerReference{APIVersion: appsv1.GroupVersion().String(), Kind: appsv1.Kind, Name: cr.Name, UID: cr.UID}
+	other := metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "other", UID: "other"}
+	for _, object := range []client.Object{
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "wandb-spec-user"}, Data: map[string][]byte{"values": []byte("{}"), "chart": []byte("null")}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "wandb-mysql"}},
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "wandb-app"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}},
+	} {
+		object.SetNamespace(i.namespace)
+		object.SetOwnerReferences([]metav1.OwnerReference{other, owner})
+		must(t, i.api.Create(t.Context(), object))
+	}
+	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.playKubelet()
+	i.start()
+	i.awaitReady(key)
+	service := &corev1.Service{}
+	must(t, i.api.Get(t.Context(), types.NamespacedName{Namespace: i.namespace, Name: "wandb-app"}, service))
+	for name, references := range map[string][]metav1.OwnerReference{
+		"Secret wandb-spec-user": i.secret("wandb-spec-user").OwnerReferences,
+		"Secret wandb-mysql":     i.secret("wandb-mysql").OwnerReferences,
+		"Service wandb-app":      service.OwnerReferences,
+	} {
+		if diff := cmp.Diff([]metav1.OwnerReference{other}, references); diff != "" {
+			t.Errorf("owners of %s:\n%s", name, diff)
+		}
 	}
 }

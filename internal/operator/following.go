@@ -35,6 +35,8 @@ type Follower interface {
 
 // following keeps one subscription for each resource, and the last answer of each in Secret <cr>-latest-cached-release.
 type following struct {
+	// trust is what the follower's answers have proven.
+	trust    channel.Trust
 	follower Follower
 	// client reads and writes without a cache.
 	client client.Client

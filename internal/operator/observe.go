@@ -174,6 +174,9 @@ func (r *Reconciler) observeChannel(ctx context.Context, v *view, user spec.Laye
 	} else {
 		v.channel.snapshot, err = following.latest(ctx, subscription)
 	}
+	if err == nil && following.trust == channel.TrustSigned && !v.channel.snapshot.CheckedAt.IsZero() {
+		err = r.recordTrust(ctx, v)
+	}
 	return channelLayer(v.channel.snapshot.Release), err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -178,6 +179,7 @@ func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery) *R
 		config: o.config, cached: cached, live: o.live, granted: granted,
 		helm: helmClient, runner: o.runner, discovery: discover, now: time.Now,
 		schemas:    &schemas{reader: helmClient},
+		disowner:   &disowner{client: o.live},
 		companions: companions{exists: cached, writer: o.live},
 		followed:   map[channel.Trust]*following{},
 		refs:       &references{cached: cached},
@@ -190,7 +192,7 @@ func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery) *R
 		Active: release.Active{Client: o.live}, ClusterKinds: o.config.ClusterKinds, Report: o.report,
 	}
 	for trust, follower := range o.followers {
-		r.followed[trust] = &following{follower: follower, client: o.live}
+		r.followed[trust] = &following{trust: trust, follower: follower, client: o.live}
 	}
 	return r
 }
@@ -230,6 +232,8 @@ func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
 
 func (o *operator) report(outcome release.Outcome) {
 	o.reconciler.metrics.stepped(outcome)
+	// Helm holds a chart and its manifests several times over while it works, and nothing for days afterwards.
+	debug.FreeOSMemory()
 	log := o.log.WithName("release").WithValues("namespace", outcome.Key.Namespace, "name", outcome.Key.Name,
 		"action", outcome.Action, "revision", outcome.Revision, "took", outcome.Took.Round(time.Millisecond).String())
 	if outcome.Err != nil {

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"sync"
 	"time"
@@ -40,6 +39,7 @@ type Reconciler struct {
 	charts     *library
 	schemas    *schemas
 	companions companions
+	disowner   *disowner
 	discovery  Discovery
 	// followed has one entry for each kind of trust that is available.
 	followed map[channel.Trust]*following
@@ -54,13 +54,6 @@ type Reconciler struct {
 
 	// now is time.Now unless replaced.
 	now func() time.Time
-}
-
-// identity is what Secret <cr>-installation holds.
-type identity struct {
-	version string
-	key     []byte
-	trust   channel.Trust
 }
 
 var _ reconcile.Reconciler = (*Reconciler)(nil)
@@ -94,6 +87,9 @@ func (r *Reconciler) pass(ctx context.Context, cr *appsv1.WeightsAndBiases) (rec
 	}
 	if !r.granted[cr.Namespace] {
 		return reconcile.Result{}, r.notGranted(ctx, cr)
+	}
+	if err := r.disowner.disown(ctx, cr); err != nil {
+		return reconcile.Result{}, r.explain(ctx, cr, err)
 	}
 	if !deleting {
 		if err := r.companions.ensure(ctx, client.ObjectKeyFromObject(cr)); err != nil {
@@ -212,75 +208,6 @@ func (r *Reconciler) explain(ctx context.Context, cr *appsv1.WeightsAndBiases, c
 	return cause
 }
 
-// trusted returns the follower for the trust that the resource asks for.
-func (r *Reconciler) trusted(ctx context.Context, v *view) (*following, error) {
-	wanted := r.config.Trust
-	known, err := r.identity(ctx, v.key)
-	if err != nil {
-		return nil, err
-	}
-	if known.trust == channel.TrustSigned {
-		wanted = channel.TrustSigned
-	}
-	if v.cr.Spec.Update != nil && v.cr.Spec.Update.Trust != "" {
-		wanted = channel.Trust(v.cr.Spec.Update.Trust)
-	}
-	chosen := r.followed[wanted]
-	if chosen == nil {
-		return nil, &fault.Error{
-			Reason: "TrustInvalid", Op: fmt.Sprintf("follow the channel with trust %s: the operator verifies no signatures", wanted),
-			Hint: "Set spec.update.trust: TLS in the resource where the certificate of the deploy server is proof enough; Signed never falls back by itself.",
-		}
-	}
-	for trust, each := range r.followed {
-		if trust != wanted {
-			each.forget(v.key)
-		}
-	}
-	return chosen, nil
-}
-
-// installationKey is what digests are keyed with.
-func (r *Reconciler) installationKey(ctx context.Context, key types.NamespacedName) ([]byte, error) {
-	known, err := r.identity(ctx, key)
-	return known.key, err
-}
-
-// identity reads Secret <cr>-installation, from memory where it has not changed.
-func (r *Reconciler) identity(ctx context.Context, key types.NamespacedName) (identity, error) {
-	name := types.NamespacedName{Namespace: key.Namespace, Name: key.Name + installationSuffix}
-	version, err := r.refs.version(ctx, name)
-	if err != nil {
-		return identity{}, err
-	}
-	r.mu.Lock()
-	known, ok := r.keys[key]
-	r.mu.Unlock()
-	if ok && version != "" && known.version == version {
-		return known, nil
-	}
-	data, err := secretData(ctx, r.live, name)
-	if err != nil {
-		return identity{}, err
-	}
-	seed, err := base64.StdEncoding.DecodeString(string(data["key"]))
-	if err != nil || len(seed) == 0 {
-		return identity{}, &fault.Error{
-			Reason: appsv1.ReasonInternalError, Op: "read Secret " + name.Name, Retry: true,
-			Err:  fmt.Errorf("its key is missing or no base64"),
-			Hint: "Delete the Secret to give this installation a new identity.",
-		}
-	}
-	known = identity{version: version, key: seed, trust: channel.Trust(data["trust"])}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.keys == nil {
-		r.keys = map[types.NamespacedName]identity{}
-	}
-	r.keys[key] = known
-	return known, nil
-}
-
 // forget drops everything that is remembered about a resource that is gone.
 func (r *Reconciler) forget(key types.NamespacedName) {
 	for _, each := range r.followed {
@@ -290,6 +217,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.charts.drop(key)
 	r.schemas.forget(key)
 	r.refs.drop(key)
+	r.disowner.forget(key)
 	r.metrics.forget(key)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -145,7 +145,7 @@ func (v *view) channelVerdict() (verdict, string, bool) {
 		result = unknown(appsv1.ReasonChannelNotAsked, "the deploy server is asked as soon as the licence can be read")
 	case snapshot.Err != nil:
 		result = failsWith(snapshot.Err)
-		if snapshot.Release != nil {
+		if snapshot.Release != nil && !strings.Contains(result.message, "stays in use") {
 			result.message += " " + usedMeanwhile(snapshot.Release.Name())
 		}
 	case snapshot.Release != nil && !snapshot.FromCache:

@@ -98,7 +98,11 @@ func (v *vendor) serveChannel(ctx context.Context, w http.ResponseWriter, r *htt
 	v.mu.Lock()
 	v.asked = append(v.asked, password)
 	v.mu.Unlock()
-	timeout := time.After(time.Minute)
+	var wait int
+	if _, err := fmt.Sscanf(r.Header.Get("Prefer"), "wait=%d", &wait); err == nil {
+		w.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait))
+	}
+	timeout := time.After(time.Duration(wait) * time.Second)
 	for {
 		v.mu.Lock()
 		document, failure, changed := v.document, v.failure, v.changed
@@ -114,7 +118,6 @@ func (v *vendor) serveChannel(ctx context.Context, w http.ResponseWriter, r *htt
 			return
 		case r.Header.Get("If-None-Match") != etag:
 			w.Header().Set("ETag", etag)
-			w.Header().Set("Preference-Applied", "wait=30")
 			_, _ = w.Write([]byte(document))
 			return
 		}
