@@ -2,12 +2,15 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# make demo CONTEXT=<kube context> IMAGE_REPO=<registry/path> uses an existing cluster instead of a local one.
+# make demo CONTEXT=<kube context> IMAGE_REPO=<registry/path> uses an existing cluster instead of a local one;
+# DOMAIN=example.com and CA=ca.crt tell its host names and the authority behind its ingress.
 CONTEXT ?=
 IMAGE_REPO ?=
+DOMAIN ?=
+CA ?=
 RUN ?= .
 
-DEMO := go run ./tools/demo $(if $(CONTEXT),--context $(CONTEXT)) $(if $(IMAGE_REPO),--image-repo $(IMAGE_REPO))
+DEMO := go run ./tools/demo $(if $(CONTEXT),--context $(CONTEXT)) $(if $(IMAGE_REPO),--image-repo $(IMAGE_REPO)) $(if $(DOMAIN),--domain $(DOMAIN)) $(if $(CA),--ca-file $(CA))
 
 # One set of flags for builds and tests: a package is compiled once. Paths are trimmed, so that images are reproducible.
 export GOFLAGS := -buildvcs=false -trimpath

@@ -19,7 +19,7 @@ func TestH1DeletionEndsAndKeepsData(t *testing.T) {
 	shell(t, "kubectl", "delete", "wandb", "wandb", "--timeout=60s")
 	t.Logf("kubectl delete wandb took %s", time.Since(began).Round(100*time.Millisecond))
 
-	if left := shell(t, "helm", "list", "-n", namespace, "-a", "-q"); strings.Contains(" "+strings.Join(strings.Fields(left), " ")+" ", " wandb ") {
+	if left := shell(t, "helm", "list", "-n", namespace, "-q"); strings.Contains(" "+strings.Join(strings.Fields(left), " ")+" ", " wandb ") {
 		t.Errorf("the Helm release remains: %s", left)
 	}
 	eventually(t, time.Minute, func() string {

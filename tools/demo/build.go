@@ -89,12 +89,10 @@ func newestIn(folder string) (time.Time, error) {
 	return newest, nil
 }
 
-// buildImages builds images and returns, per program, its archive, or its pushed reference where repo is set.
-func (d *Demo) buildImages(ctx context.Context, version, repo string, programs ...string) ([]string, error) {
-	arguments := []string{"run", "./tools/image", "--version", version, "--out", imageDir}
-	if repo != "" {
-		arguments = append(arguments, "--platform", "linux/amd64,linux/arm64", "--repo", repo)
-	}
+// buildImages builds images and returns, per program, its archive, or its pushed reference where push has the flags of a
+// repository.
+func (d *Demo) buildImages(ctx context.Context, version string, push []string, programs ...string) ([]string, error) {
+	arguments := append([]string{"run", "./tools/image", "--version", version, "--out", imageDir}, push...)
 	output, err := invocation{}.run(ctx, "go", append(arguments, programs...)...)
 	if err != nil {
 		return nil, err

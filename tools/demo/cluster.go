@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
@@ -131,7 +132,7 @@ func (c *localCluster) environment(ctx context.Context) (map[string]string, erro
 }
 
 func (c *localCluster) publish(ctx context.Context, version string, programs ...string) (map[string]imageReference, error) {
-	archives, err := c.demo.buildImages(ctx, version, "", programs...)
+	archives, err := c.demo.buildImages(ctx, version, nil, programs...)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,15 @@ func (c *existingCluster) up(ctx context.Context) error {
 }
 
 func (c *existingCluster) publish(ctx context.Context, version string, programs ...string) (map[string]imageReference, error) {
-	references, err := c.demo.buildImages(ctx, version, c.demo.settings.ImageRepo, programs...)
+	// Only what the nodes run is built: another architecture would compile everything once more.
+	output, err := c.demo.kubectl(ctx, "get", "nodes", "--output", `jsonpath={range .items[*]}linux/{.status.nodeInfo.architecture}{"\n"}{end}`)
+	if err != nil {
+		return nil, err
+	}
+	platforms := strings.Fields(output)
+	slices.Sort(platforms)
+	push := []string{"--repo", c.demo.settings.ImageRepo, "--platform", strings.Join(slices.Compact(platforms), ",")}
+	references, err := c.demo.buildImages(ctx, version, push, programs...)
 	if err != nil {
 		return nil, err
 	}
@@ -175,14 +184,21 @@ func (c *existingCluster) publish(ctx context.Context, version string, programs 
 
 func (c *existingCluster) authority() string { return c.demo.settings.CAFile }
 
+// down removes what carries the demo's label, and the definition where nobody else has a resource of it.
 func (c *existingCluster) down(ctx context.Context) error {
 	d := c.demo
+	_, err := d.kubectl(ctx, "get", "namespace", namespace, "--ignore-not-found")
+	if err != nil {
+		return err
+	}
 	_, crErr := d.kubectl(ctx, "delete", "wandb", resourceName, "--namespace", namespace, "--ignore-not-found", "--timeout=120s")
-	_, nsErr := d.kubectl(ctx, "delete", "namespace", namespace, deployNamespace, "--ignore-not-found", "--timeout=180s")
-	_, crdErr := d.kubectl(ctx, "delete", "crd", "weightsandbiases.apps.wandb.com", "--ignore-not-found", "--timeout=60s")
-	_, clusterErr := d.kubectl(ctx, "delete", "clusterrole,clusterrolebinding",
-		"--selector", "app.kubernetes.io/instance=operator", "--ignore-not-found")
-	return errors.Join(crErr, nsErr, crdErr, clusterErr)
+	_, operatorErr := d.helm(ctx, "uninstall", "operator", "--namespace", namespace, "--ignore-not-found", "--wait")
+	_, namespaceErr := d.kubectl(ctx, "delete", "namespace", "--selector", demoLabel, "--timeout=180s")
+	others, listErr := d.kubectl(ctx, "get", "wandb", "--all-namespaces", "--output", "name", "--ignore-not-found")
+	if listErr == nil && strings.TrimSpace(others) == "" {
+		_, listErr = d.kubectl(ctx, "delete", "crd", "weightsandbiases.apps.wandb.com", "--ignore-not-found", "--timeout=60s")
+	}
+	return errors.Join(crErr, operatorErr, namespaceErr, listErr)
 }
 
 // pairReferences reads one reference by digest per line, in the order of programs.

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubewandb/kubewandb/internal/fault"
 )
 
 const (
@@ -21,9 +23,11 @@ const (
 	// deployNamespace holds the vendor's side.
 	deployNamespace = "deploy"
 	resourceName    = "wandb"
-	channelName     = "stable"
-	customer        = "demo"
-	readyLimit      = 5 * time.Minute
+	// demoLabel marks the namespaces that the demo made and may delete.
+	demoLabel   = "kubewandb.io/demo"
+	channelName = "stable"
+	customer    = "demo"
+	readyLimit  = 5 * time.Minute
 )
 
 var programs = []string{"controller-manager", "deploy-server", "server", "console"}
@@ -93,21 +97,35 @@ func (d *Demo) prepareNamespaces(ctx context.Context) error {
 	}
 	manifest := ""
 	for _, name := range []string{namespace, deployNamespace} {
+		if err := d.claimNamespace(ctx, name); err != nil {
+			return err
+		}
 		manifest += fmt.Sprintf(`apiVersion: v1
 kind: Namespace
 metadata:
   name: %s
   labels:
+    %s: "true"
     pod-security.kubernetes.io/enforce: restricted
     pod-security.kubernetes.io/warn: restricted
 ---
-`, name)
+`, name, demoLabel)
 	}
 	secret, err := secretManifest(deployNamespace, "deploy-server-admin", map[string]string{"token": token})
 	if err != nil {
 		return err
 	}
 	return d.apply(ctx, manifest+secret)
+}
+
+// claimNamespace refuses a namespace that is there already and is not the demo's: demo-down deletes what it finds inside.
+func (d *Demo) claimNamespace(ctx context.Context, name string) error {
+	labels, err := d.kubectl(ctx, "get", "namespace", name, "--ignore-not-found", "--output", "jsonpath={.metadata.name} {.metadata.labels}")
+	if err != nil || strings.TrimSpace(labels) == "" || strings.Contains(labels, demoLabel) {
+		return err
+	}
+	return &fault.Error{Reason: "NamespaceTaken", Op: "use namespace " + name,
+		Hint: "It exists and is not the demo's. Use another cluster, or give it to the demo: kubectl label namespace " + name + " " + demoLabel + "=true."}
 }
 
 func (d *Demo) installDeployServer(ctx context.Context, image imageReference) error {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -139,7 +140,7 @@ func write(opts options, program string, first v1.Image, index v1.ImageIndex) (s
 
 func push(ctx context.Context, opts options, program string, index v1.ImageIndex) (string, error) {
 	text := strings.TrimSuffix(opts.repo, "/") + "/" + program + ":" + opts.version
-	reference, err := name.ParseReference(text)
+	reference, err := name.ParseReference(text, schemeOptions(text)...)
 	if err != nil {
 		return "", fmt.Errorf("parse reference %q: %w", text, err)
 	}
@@ -152,4 +153,13 @@ func push(ctx context.Context, opts options, program string, index v1.ImageIndex
 		return "", errors.Join(errors.New("read digest of pushed index"), err)
 	}
 	return reference.Context().Digest(digest.String()).String(), nil
+}
+
+// schemeOptions allows plain http to a registry on this machine, as container engines do.
+func schemeOptions(text string) []name.Option {
+	host, _, _ := strings.Cut(text, "/")
+	if address, err := netip.ParseAddrPort(host); err == nil && address.Addr().IsLoopback() {
+		return []name.Option{name.Insecure}
+	}
+	return nil
 }
