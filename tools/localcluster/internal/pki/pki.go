@@ -88,7 +88,7 @@ type Leaf struct {
 	Names []string
 }
 
-// Ensure returns the leaf in the two files, signing it when Ensure's package
+// Ensure returns the leaf in the two files, signing it when the package
 // comment asks for it.
 func (a *Authority) Ensure(leaf Leaf, certFile, keyFile string) (Pair, error) {
 	pair, err := readPair(certFile, keyFile)
