@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -37,6 +36,9 @@ import (
 
 // program is what the operator calls itself in requests and events.
 const program = "controller-manager"
+
+// startTime is when a started operator has filled its caches and looked at every resource once.
+const startTime = 10 * time.Second
 
 // Run works until ctx ends, or until the operator cannot go on.
 func Run(ctx context.Context, config Config) error {
@@ -157,7 +159,7 @@ func (o *operator) assemble(cluster *rest.Config) error {
 		return fmt.Errorf("make discovery client: %w", err)
 	}
 	o.reconciler = o.newReconciler(helmClient, discover)
-	for _, runnable := range []manager.Runnable{o.runner, o.loads} {
+	for _, runnable := range []manager.Runnable{o.runner, o.loads, manager.RunnableFunc(trimAfterStart)} {
 		if err := o.manager.Add(runnable); err != nil {
 			return fmt.Errorf("add runner: %w", err)
 		}
@@ -167,6 +169,18 @@ func (o *operator) assemble(cluster *rest.Config) error {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	return o.watch()
+}
+
+// trimAfterStart gives back what only the start needed.
+func trimAfterStart(ctx context.Context) error {
+	timer := time.NewTimer(startTime)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+		trimFootprint()
+	}
+	return nil
 }
 
 func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery) *Reconciler {
@@ -233,7 +247,7 @@ func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
 func (o *operator) report(outcome release.Outcome) {
 	o.reconciler.metrics.stepped(outcome)
 	// Helm holds a chart and its manifests several times over while it works, and nothing for days afterwards.
-	debug.FreeOSMemory()
+	trimFootprint()
 	log := o.log.WithName("release").WithValues("namespace", outcome.Key.Namespace, "name", outcome.Key.Name,
 		"action", outcome.Action, "revision", outcome.Revision, "took", outcome.Took.Round(time.Millisecond).String())
 	if outcome.Err != nil {
