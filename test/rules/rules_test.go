@@ -30,9 +30,11 @@ type source struct {
 	data []byte
 }
 
-func (s source) isGo() bool   { return strings.HasSuffix(s.path, ".go") }
-func (s source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") || strings.Contains(s.path, ".test.ts") }
-func (s source) dir() string  { return filepath.ToSlash(filepath.Dir(s.path)) }
+func (s source) isGo() bool { return strings.HasSuffix(s.path, ".go") }
+func (s source) isTest() bool {
+	return strings.HasSuffix(s.path, "_test.go") || strings.Contains(s.path, ".test.ts")
+}
+func (s source) dir() string { return filepath.ToSlash(filepath.Dir(s.path)) }
 
 var generatedMark = regexp.MustCompile(`(?m)^(//|#) Code generated .* DO NOT EDIT\.$`)
 
