@@ -434,11 +434,14 @@ func TestAPromotionDuringVerificationRaisesNoAlarm(t *testing.T) {
 		v := newVendor("1")
 		pointer := "1"
 		verify := verifier(func(_ context.Context, _ channel.Subscription, release *catalog.Release) error {
-			if release.ID() == pointer {
+			signed := false
+			v.set(func() {
+				signed = release.ID() == pointer
+				v.id = pointer // The server catches up with its catalog a moment later.
+			})
+			if signed {
 				return nil
 			}
-			// The server catches up with its catalog a moment later.
-			v.set(func() { v.id = pointer })
 			return &fault.Error{Reason: channel.ReasonRollbackDetected, Op: "verify channel"}
 		})
 		f := newFollower(t, channel.Options{Transport: v, Trust: channel.TrustSigned, Verifier: verify})
@@ -447,7 +450,7 @@ func TestAPromotionDuringVerificationRaisesNoAlarm(t *testing.T) {
 			t.Fatalf("first = %+v", got)
 		}
 		drain(f)
-		pointer = "2"
+		v.set(func() { pointer = "2" })
 		time.Sleep(31 * time.Second)
 		if got := latest(t, f); got.Err != nil || got.Release.ID() != "2" {
 			t.Errorf("after the promotion: %+v", got)
@@ -455,8 +458,12 @@ func TestAPromotionDuringVerificationRaisesNoAlarm(t *testing.T) {
 		if n := drain(f); n != 1 {
 			t.Errorf("%d announcements, want one and no alarm", n)
 		}
-		pointer = "3"
-		v.refuse = func(*http.Request) (*http.Response, error) { return answerOf(200, documentOf("2"), "ETag", `"2"`), nil }
+		v.set(func() {
+			pointer = "3"
+			v.refuse = func(*http.Request) (*http.Response, error) {
+				return answerOf(200, documentOf("2"), "ETag", `"2"`), nil
+			}
+		})
 		time.Sleep(31 * time.Second)
 		if got := latest(t, f); fault.Reason(got.Err, "") != channel.ReasonRollbackDetected || got.Release.ID() != "2" {
 			t.Errorf("an older release that stays: %+v, want the alarm", got)
