@@ -30,7 +30,7 @@ func TestEachFailureHasItsReasonAndLeavesWhatRunsAlone(t *testing.T) {
 	}{
 		"licence that is no licence": {
 			harm: func(i *installation, key types.NamespacedName) { i.setLicence(key, "not-a-licence") },
-			kind: appsv1.ConditionLicenseValid, reason: appsv1.ReasonLicenseMalformed, hint: "Copy it again",
+			kind: appsv1.ConditionLicenseValid, reason: appsv1.ReasonLicenseMalformed, hint: "global.license of layer resource",
 		},
 		"licence whose time is over": {
 			harm: func(i *installation, key types.NamespacedName) {

@@ -17,7 +17,7 @@ import (
 // going on: 62 MiB resident before, 26 MiB after.
 func trimFootprint() {
 	debug.FreeOSMemory()
-	text, err := os.ReadFile("/proc/self/maps")
+	text, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return // no more than memory is lost
 	}
@@ -25,29 +25,48 @@ func trimFootprint() {
 	if err != nil {
 		return
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		if start, length, ok := programPages(lines.Text(), program); ok {
-			// Pages that were never written are read again from the file.
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, length, unix.MADV_DONTNEED)
-		}
+	for _, each := range programPages(text, program) {
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, each.start, each.length, unix.MADV_DONTNEED)
 	}
 }
 
-// programPages reads one line of /proc/self/maps, and tells whether it is a part of the program that cannot be written.
-func programPages(line, program string) (start, length uintptr, ok bool) {
-	fields := strings.Fields(line)
-	if len(fields) < 6 || fields[5] != program || strings.Contains(fields[1], "w") {
-		return 0, 0, false
+// pages is a range of addresses.
+type pages struct{ start, length uintptr }
+
+// programPages finds, in the text of /proc/self/smaps, the parts of the program that are as they are in its file: they
+// cannot be written, and none of their pages was before that. What a dynamic linker has filled in and then protected
+// would be lost for good.
+func programPages(smaps []byte, program string) []pages {
+	var found []pages
+	var candidate pages
+	lines := bufio.NewScanner(bytes.NewReader(smaps))
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) >= 5 && strings.Contains(fields[0], "-") {
+			candidate = readOnlyPart(fields, program)
+			continue
+		}
+		if candidate.length > 0 && len(fields) >= 2 && fields[0] == "Anonymous:" && fields[1] == "0" {
+			found = append(found, candidate)
+		}
 	}
-	first, last, found := strings.Cut(fields[0], "-")
+	return found
+}
+
+// readOnlyPart reads the fields that begin a mapping: its addresses where it is a part of the program that cannot be
+// written, else nothing.
+func readOnlyPart(fields []string, program string) pages {
+	if len(fields) != 6 || fields[5] != program || strings.Contains(fields[1], "w") {
+		return pages{}
+	}
+	first, last, _ := strings.Cut(fields[0], "-")
 	from, err := strconv.ParseUint(first, 16, 64)
-	if err != nil || !found {
-		return 0, 0, false
+	if err != nil {
+		return pages{}
 	}
 	to, err := strconv.ParseUint(last, 16, 64)
 	if err != nil || to <= from {
-		return 0, 0, false
+		return pages{}
 	}
-	return uintptr(from), uintptr(to - from), true
+	return pages{start: uintptr(from), length: uintptr(to - from)}
 }

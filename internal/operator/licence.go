@@ -62,7 +62,8 @@ func findLicence(
 ) (licence, error) {
 	for _, layer := range layers {
 		if token := text(layer.Values, "global", "license"); token != "" {
-			return verified(licence{token: redact.Secret(strings.TrimSpace(token))}, keys, now), nil
+			found := licence{token: redact.Secret(strings.TrimSpace(token))}
+			return verified(found, "global.license of layer "+layer.Name, keys, now), nil
 		}
 	}
 	for _, layer := range layers {
@@ -100,10 +101,14 @@ func licenceFromSecret(
 		}
 		return found, nil
 	}
-	return verified(found, keys, now), nil
+	return verified(found, fmt.Sprintf("global.licenseSecret %s, key %s", name.Name, key), keys, now), nil
 }
 
-func verified(found licence, keys *license.KeySet, now time.Time) licence {
-	found.claims, found.err = license.Verify(found.token, keys, now)
+// verified checks a licence; a failure names the place where a person finds it.
+func verified(found licence, place string, keys *license.KeySet, now time.Time) licence {
+	var err error
+	if found.claims, err = license.Verify(found.token, keys, now); err != nil {
+		found.err = fmt.Errorf("%s: %w", place, err)
+	}
 	return found
 }

@@ -61,6 +61,7 @@ func TestPassThatChangesNothingWritesNothing(t *testing.T) {
 	i.rest()
 
 	writes, passes, reads := len(i.requests.written()), i.passes(), i.requests.reads.Load()
+	spent, counted := reconcileTime(t)
 	const touches = 20
 	for n := range touches {
 		app := &k8sappsv1.Deployment{}
@@ -75,7 +76,26 @@ func TestPassThatChangesNothingWritesNothing(t *testing.T) {
 	if after := i.requests.written(); len(after) != writes {
 		t.Errorf("%.0f passes wrote:\n%s", made, strings.Join(after[writes:], "\n"))
 	}
-	t.Logf("%.0f passes, %.1f reads each", made, float64(i.requests.reads.Load()-reads)/made)
+	spentAfter, countedAfter := reconcileTime(t)
+	t.Logf("%.0f passes, %.1f reads and %.1f ms each", made, float64(i.requests.reads.Load()-reads)/made,
+		1000*(spentAfter-spent)/float64(countedAfter-counted))
+}
+
+// reconcileTime returns the seconds that passes have taken, and their number.
+func reconcileTime(t *testing.T) (seconds float64, count uint64) {
+	t.Helper()
+	families, err := ctrlmetrics.Registry.Gather()
+	must(t, err)
+	for _, family := range families {
+		if family.GetName() != "controller_runtime_reconcile_time_seconds" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			seconds += metric.GetHistogram().GetSampleSum()
+			count += metric.GetHistogram().GetSampleCount()
+		}
+	}
+	return seconds, count
 }
 
 // TestStatusWriteWakesNobody holds the lesson of operators that woke themselves by writing status.
