@@ -66,6 +66,11 @@ describe("request", () => {
     expect(error.hint).not.toBe("");
   });
 
+  test("words about a value stand alone", async () => {
+    const error = await failureOf(failing(422, { error: "this name is reserved", field: "username" }));
+    expect(error).toMatchObject({ message: "This name is reserved.", hint: "", field: "username" });
+  });
+
   test("a caller that gives up sees its own abort, not a failure of the server", async () => {
     const control = new AbortController();
     control.abort();

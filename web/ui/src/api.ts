@@ -80,11 +80,13 @@ async function failure(response: Response): Promise<ApiError> {
     return new ApiError(usualMessage(response.status), definedOnly(details));
   }
   const { error, hint, field, line, path } = document as Record<string, unknown>;
+  // The server's own words about a value say what to change; a general advice would contradict them.
+  const aboutValue = typeof error === "string" && error !== "" && [400, 409, 413, 422].includes(response.status);
   return new ApiError(
     typeof error === "string" && error !== "" ? sentence(error) : usualMessage(response.status),
     definedOnly({
       ...details,
-      hint: typeof hint === "string" && hint !== "" ? sentence(hint) : details.hint,
+      hint: typeof hint === "string" && hint !== "" ? sentence(hint) : aboutValue ? undefined : details.hint,
       field: typeof field === "string" && field !== "" ? field : undefined,
       line: typeof line === "number" && line > 0 ? line : undefined,
       path: typeof path === "string" && path !== "" ? path : undefined,
