@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -178,7 +179,7 @@ func trimAfterStart(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-		trimFootprint()
+		debug.FreeOSMemory()
 	}
 	return nil
 }
@@ -247,7 +248,7 @@ func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
 func (o *operator) report(outcome release.Outcome) {
 	o.reconciler.metrics.stepped(outcome)
 	// Helm holds a chart and its manifests several times over while it works, and nothing for days afterwards.
-	trimFootprint()
+	debug.FreeOSMemory()
 	log := o.log.WithName("release").WithValues("namespace", outcome.Key.Namespace, "name", outcome.Key.Name,
 		"action", outcome.Action, "revision", outcome.Revision, "took", outcome.Took.Round(time.Millisecond).String())
 	if outcome.Err != nil {

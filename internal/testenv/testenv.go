@@ -7,11 +7,11 @@
 package testenv
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -65,7 +65,7 @@ func Start(t testing.TB) *rest.Config {
 		t.Fatalf("%s is not set: run `make test`, or export %s=\"$(go -C tools/localcluster run . assets)\"", AssetsVariable, AssetsVariable)
 	}
 	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join(root(t), "charts", "operator", "crds")},
+		CRDDirectoryPaths:     []string{filepath.Join(Root(t), "charts", "operator", "crds")},
 		ErrorIfCRDPathMissing: true,
 		// An API server takes three seconds, unless compilers keep the machine busy.
 		ControlPlaneStartTimeout: 3 * time.Minute,
@@ -75,7 +75,8 @@ func Start(t testing.TB) *rest.Config {
 	ctrl.SetLogger(logr.Discard())
 	config, err := environment.Start()
 	if err != nil {
-		t.Fatalf("start an API server from %s: %v", os.Getenv(AssetsVariable), err)
+		// What did start would outlive the test.
+		t.Fatalf("start an API server from %s: %v", os.Getenv(AssetsVariable), errors.Join(err, environment.Stop()))
 	}
 	server.environment, server.config = environment, config
 	return rest.CopyConfig(config)
@@ -123,11 +124,22 @@ func stop() error {
 	return nil
 }
 
-func root(t testing.TB) string {
+// Root is the folder of the module: tests run in the folder of their package. The path that the compiler recorded does not
+// tell it in a build with -trimpath.
+func Root(t testing.TB) string {
 	t.Helper()
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		t.Fatal("the source file of testenv is not known")
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return filepath.Join(filepath.Dir(file), "..", "..")
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			return folder
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			t.Fatal("no go.mod above the test's folder")
+		}
+		folder = parent
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +22,8 @@ import (
 	"github.com/chromedp/cdproto/log"
 	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/kubewandb/kubewandb/internal/testenv"
 )
 
 const (
@@ -253,11 +254,7 @@ func (p *Page) last(t testing.TB) {
 // artifacts is an empty folder for a test's pictures.
 func artifacts(t testing.TB) string {
 	t.Helper()
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		t.Fatal("the source file of this package is not known")
-	}
-	folder := filepath.Join(filepath.Dir(file), "..", "artifacts", fileName(t.Name()))
+	folder := filepath.Join(testenv.Root(t), "test", "artifacts", fileName(t.Name()))
 	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o755)); err != nil {
 		t.Fatalf("make folder for pictures: %v", err)
 	}

@@ -98,6 +98,9 @@ func web(ctx context.Context) (count, error) {
 }
 
 func unit(ctx context.Context) (count, error) {
+	if err := installBrowser(ctx); err != nil {
+		return count{}, err
+	}
 	assets, err := controlPlane(ctx)
 	if err != nil {
 		return count{}, err
@@ -125,7 +128,30 @@ func localCluster(ctx context.Context) (count, error) {
 }
 
 func endToEnd(ctx context.Context) (count, error) {
+	if err := installBrowser(ctx); err != nil {
+		return count{}, err
+	}
 	return goTest(ctx, ".", []string{"E2E=1"}, "./test/e2e")
+}
+
+// installBrowser installs Debian's Chromium, and the tool that makes it trust a test's authority, where they are missing.
+func installBrowser(ctx context.Context) error {
+	var missing []string
+	for program, debianPackage := range map[string]string{"chromium": "chromium", "certutil": "libnss3-tools"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, debianPackage)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	fmt.Println("   installing", strings.Join(missing, " "))
+	if _, err := capture(ctx, nil, "apt-get", "update", "-qq"); err != nil {
+		return err
+	}
+	_, err := capture(ctx, []string{"DEBIAN_FRONTEND=noninteractive"}, "apt-get",
+		append([]string{"install", "-y", "-qq", "--no-install-recommends"}, missing...)...)
+	return err
 }
 
 // controlPlane returns the folder with etcd and kube-apiserver, built once by the local cluster's tool.
