@@ -56,7 +56,7 @@ build: web ## Build every program into bin/
 	@mkdir -p bin && go build -trimpath -o bin/ ./cmd/... ./tools/... helm.sh/helm/v4/cmd/helm
 
 web: ## Build the web pages that the programs embed
-	@cd web && npm ci --no-audit --no-fund && npm run build
+	@cd web && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; } && npm run build
 
 images: web ## Build the container images and their bills of materials into dist/images
 	@go run ./tools/image --version 0.1.0 --platform linux/amd64,linux/arm64 controller-manager deploy-server server console
