@@ -55,7 +55,7 @@ func definitionCommand(s *settings) *cobra.Command {
 				return err
 			}
 			if err := operator.ApplyDefinition(cmd.Context(), config, charts.ResourceDefinition()); err != nil {
-				return err //nolint:wrapcheck // says what it did
+				return err // says what it did
 			}
 			s.logger().Info("definition applied", "version", version.Version)
 			return nil
@@ -73,7 +73,7 @@ func farewellCommand(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			//nolint:wrapcheck // says what it did
+			// says what it did
 			return operator.ReleaseFinalizers(cmd.Context(), operator.Farewell{
 				RESTConfig: config, Logger: s.logger(), Namespace: s.namespace, WatchNamespaces: s.namespaces(),
 			})
@@ -92,7 +92,7 @@ func run(ctx context.Context, s *settings) error {
 	}
 	log.Info("starting", "version", version.Version, "namespaces", config.WatchNamespaces, "isolated", config.Isolated,
 		"airgapped", config.Airgapped, "trust", config.Trust)
-	return operator.Run(ctx, config) //nolint:wrapcheck // says what it did
+	return operator.Run(ctx, config) // says what it did
 }
 
 func (s *settings) logger() logr.Logger {

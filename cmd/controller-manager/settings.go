@@ -140,7 +140,7 @@ func (s *settings) config(ctx context.Context, log logr.Logger) (operator.Config
 	isolated := s.isolation != ""
 	if !isolated {
 		if isolated, err = operator.Isolated(ctx, cluster); err != nil {
-			return operator.Config{}, err //nolint:wrapcheck // says what it did
+			return operator.Config{}, err // says what it did
 		}
 	}
 	return operator.Config{
@@ -182,7 +182,7 @@ func (s *settings) verifier() (channel.Verifier, error) {
 	if data == "" {
 		data = os.TempDir()
 	}
-	//nolint:wrapcheck // a fault that says it all
+	// a fault that says it all
 	return channel.NewSignedCatalog(channel.SignedCatalogOptions{
 		Root: root, Dir: filepath.Join(data, "catalog"), UserAgent: version.UserAgent("controller-manager"),
 	})
@@ -191,10 +191,10 @@ func (s *settings) verifier() (channel.Verifier, error) {
 func readFile(name string) ([]byte, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // names the file
+		return nil, err // names the file
 	}
 	defer func() { _ = file.Close() }()
-	return io.ReadAll(io.LimitReader(file, maxFileSize)) //nolint:wrapcheck // names the file
+	return io.ReadAll(io.LimitReader(file, maxFileSize)) // names the file
 }
 
 // message is what a person reads when the program ends: the error and what mends it.

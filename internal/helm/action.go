@@ -47,7 +47,7 @@ func (c *Client) Rollback(ctx context.Context, namespace, name string, revision 
 		rollback.WaitStrategy, rollback.WaitOptions = kube.HookOnlyStrategy, s.waitOptions()
 		rollback.Timeout = orTimeout(timeout)
 		rollback.ServerSideApply, rollback.ForceConflicts = fmt.Sprint(serverSide), serverSide
-		return rollback.Run(name) //nolint:wrapcheck // act classifies it
+		return rollback.Run(name) // act classifies it
 	})
 }
 
@@ -135,7 +135,7 @@ func isUntyped(err error) bool {
 
 // session is one action under way.
 type session struct {
-	ctx     context.Context //nolint:containedctx // the SDK takes the context of waits as an option
+	ctx     context.Context // the SDK takes the context of waits as an option
 	client  *Client
 	action  *action.Configuration
 	cluster *cluster
@@ -175,7 +175,7 @@ func (s *session) install(apply Apply) error {
 	install.Timeout = orTimeout(apply.Timeout)
 	install.SkipSchemaValidation, install.DisableOpenAPIValidation = true, true
 	_, err := install.Run(apply.Chart.working(), spec.Copy(apply.Values))
-	return err //nolint:wrapcheck // act classifies it
+	return err // act classifies it
 }
 
 func (s *session) upgrade(apply Apply, serverSide bool) error {
@@ -191,7 +191,7 @@ func (s *session) upgrade(apply Apply, serverSide bool) error {
 	upgrade.Timeout = orTimeout(apply.Timeout)
 	upgrade.SkipSchemaValidation, upgrade.DisableOpenAPIValidation = true, true
 	_, err := upgrade.Run(apply.Name, apply.Chart.working(), spec.Copy(apply.Values))
-	return err //nolint:wrapcheck // act classifies it
+	return err // act classifies it
 }
 
 // prepare hands the SDK the cluster's capabilities, unless the chart brings kinds: then the SDK has to read them after

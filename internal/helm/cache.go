@@ -126,7 +126,7 @@ func isDigest(text string) bool {
 }
 
 func readFile(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the path is the cache's own or was checked to lie in the charts folder
+	file, err := os.Open(path) // the path is the cache's own or was checked to lie in the charts folder
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}

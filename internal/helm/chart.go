@@ -74,7 +74,7 @@ func (c *Chart) Validate(values map[string]any) error {
 func (c *Chart) validate(part *chart.Chart, values map[string]any, key, path string) error {
 	if err := c.schemaOf[key].Validate(values); err != nil {
 		if path == "" {
-			return err //nolint:wrapcheck // the fault says it all
+			return err // the fault says it all
 		}
 		return fmt.Errorf("subchart %s: %w", path, err)
 	}

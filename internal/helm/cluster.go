@@ -48,7 +48,7 @@ func (c *cluster) Build(reader io.Reader, validate bool) (kube.ResourceList, err
 	if err != nil && c.removing && onlyUnknownKinds(err) {
 		return list, nil
 	}
-	return list, err //nolint:wrapcheck // the SDK words it
+	return list, err // the SDK words it
 }
 
 func onlyUnknownKinds(err error) bool {
@@ -69,7 +69,7 @@ func (c *cluster) Update(originals, targets kube.ResourceList, options ...kube.C
 	kept := originals.Filter(func(info *resource.Info) bool {
 		return !isVolumeClaim(info.Mapping) || targets.Contains(info)
 	})
-	return c.Client.Update(kept, targets, options...) //nolint:wrapcheck // the SDK words it
+	return c.Client.Update(kept, targets, options...) // the SDK words it
 }
 
 // Delete removes no volumes together with a release, and remembers why something could not be removed: the SDK's uninstall drops that.
@@ -91,7 +91,7 @@ func (c *cluster) Delete(resources kube.ResourceList, policy metav1.DeletionProp
 func (c *cluster) GetWaiterWithOptions(strategy kube.WaitStrategy, options ...kube.WaitOption) (kube.Waiter, error) {
 	waiter, err := c.Client.GetWaiterWithOptions(strategy, options...)
 	if err != nil || !c.removing {
-		return waiter, err //nolint:wrapcheck // the SDK words it
+		return waiter, err // the SDK words it
 	}
 	return &selectiveWaiter{Waiter: waiter}, nil
 }
@@ -99,7 +99,7 @@ func (c *cluster) GetWaiterWithOptions(strategy kube.WaitStrategy, options ...ku
 type selectiveWaiter struct{ kube.Waiter }
 
 func (w *selectiveWaiter) WaitForDelete(resources kube.ResourceList, timeout time.Duration) error {
-	return w.Waiter.WaitForDelete(withoutVolumeClaims(resources), timeout) //nolint:wrapcheck // the SDK words it
+	return w.Waiter.WaitForDelete(withoutVolumeClaims(resources), timeout) // the SDK words it
 }
 
 func withoutVolumeClaims(resources kube.ResourceList) kube.ResourceList {

@@ -50,7 +50,7 @@ func guarded(ctx context.Context, cfg *rest.Config) *rest.Config {
 }
 
 type guard struct {
-	action context.Context //nolint:containedctx // the guard is the context's reach into the SDK, and lives as long as the action
+	action context.Context // the guard is the context's reach into the SDK, and lives as long as the action
 	next   http.RoundTripper
 }
 
@@ -64,7 +64,7 @@ func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		stop()
 		cancel()
-		return nil, err //nolint:wrapcheck // a round tripper must hand on errors as they are: net/http inspects them
+		return nil, err // a round tripper must hand on errors as they are: net/http inspects them
 	}
 	response.Body = &guardedBody{ReadCloser: response.Body, release: func() { stop(); cancel() }}
 	return response, nil
@@ -80,5 +80,5 @@ type guardedBody struct {
 
 func (b *guardedBody) Close() error {
 	defer b.release()
-	return b.ReadCloser.Close() //nolint:wrapcheck // as above
+	return b.ReadCloser.Close()
 }

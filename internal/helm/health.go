@@ -193,12 +193,12 @@ func (c *Client) dynamicReader(mapping *meta.RESTMapping, namespace string) read
 	resource := c.dynamic.Resource(mapping.Resource).Namespace(namespace)
 	return reader{
 		get: func(ctx context.Context, name string) (*unstructured.Unstructured, error) {
-			return resource.Get(ctx, name, metav1.GetOptions{}) //nolint:wrapcheck // readGroup words it
+			return resource.Get(ctx, name, metav1.GetOptions{}) // readGroup words it
 		},
 		list: func(ctx context.Context, options metav1.ListOptions) ([]*unstructured.Unstructured, string, error) {
 			list, err := resource.List(ctx, options)
 			if err != nil {
-				return nil, "", err //nolint:wrapcheck // as above
+				return nil, "", err
 			}
 			page := make([]*unstructured.Unstructured, len(list.Items))
 			for i := range list.Items {
@@ -223,14 +223,14 @@ func (c *Client) metadataReader(mapping *meta.RESTMapping, namespace string) rea
 		get: func(ctx context.Context, name string) (*unstructured.Unstructured, error) {
 			object, err := resource.Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
-				return nil, err //nolint:wrapcheck // readGroup words it
+				return nil, err // readGroup words it
 			}
 			return shape(object), nil
 		},
 		list: func(ctx context.Context, options metav1.ListOptions) ([]*unstructured.Unstructured, string, error) {
 			list, err := resource.List(ctx, options)
 			if err != nil {
-				return nil, "", err //nolint:wrapcheck // as above
+				return nil, "", err
 			}
 			page := make([]*unstructured.Unstructured, len(list.Items))
 			for i := range list.Items {

@@ -169,7 +169,7 @@ func renderFault(op string, err error, secrets []redact.Secret) error {
 
 // lookups serves the template function of that name with the shared clients.
 type lookups struct {
-	ctx    context.Context //nolint:containedctx // the engine's interface has none; it lives as long as one render
+	ctx    context.Context // the engine's interface has none; it lives as long as one render
 	client *Client
 }
 

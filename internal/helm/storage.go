@@ -92,7 +92,7 @@ func (s *store) settle(name, reason string) error {
 // driver overwrites blindly; two actors, of which one was thought dead, would then tell different histories.
 type checkedSecrets struct {
 	corev1client.SecretInterface
-	ctx context.Context //nolint:containedctx // Helm's driver passes context.Background(); this is the action's reach into it
+	ctx context.Context // Helm's driver passes context.Background(); this is the action's reach into it
 
 	mu       sync.Mutex
 	versions map[string]string
@@ -104,7 +104,7 @@ var errUnreadRelease = errors.New("the release Secret was not read by this actio
 func (s *checkedSecrets) Get(_ context.Context, name string, options metav1.GetOptions) (*corev1.Secret, error) {
 	secret, err := s.SecretInterface.Get(s.ctx, name, options)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the driver tests for API errors
+		return nil, err // the driver tests for API errors
 	}
 	s.saw(secret)
 	return secret, nil
@@ -113,7 +113,7 @@ func (s *checkedSecrets) Get(_ context.Context, name string, options metav1.GetO
 func (s *checkedSecrets) List(_ context.Context, options metav1.ListOptions) (*corev1.SecretList, error) {
 	list, err := s.SecretInterface.List(s.ctx, options)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // as above
+		return nil, err
 	}
 	for i := range list.Items {
 		s.saw(&list.Items[i])
@@ -124,7 +124,7 @@ func (s *checkedSecrets) List(_ context.Context, options metav1.ListOptions) (*c
 func (s *checkedSecrets) Create(_ context.Context, secret *corev1.Secret, options metav1.CreateOptions) (*corev1.Secret, error) {
 	created, err := s.SecretInterface.Create(s.ctx, secret, options)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // as above
+		return nil, err
 	}
 	s.saw(created)
 	s.mu.Lock()
@@ -141,7 +141,7 @@ func (s *checkedSecrets) Update(_ context.Context, secret *corev1.Secret, option
 	secret.ResourceVersion = version
 	updated, err := s.SecretInterface.Update(s.ctx, secret, options)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // as above
+		return nil, err
 	}
 	s.saw(updated)
 	return updated, nil
@@ -151,7 +151,7 @@ func (s *checkedSecrets) Delete(_ context.Context, name string, options metav1.D
 	if version := s.versionOf(name); version != "" {
 		options.Preconditions = &metav1.Preconditions{ResourceVersion: &version}
 	}
-	return s.SecretInterface.Delete(s.ctx, name, options) //nolint:wrapcheck // as above
+	return s.SecretInterface.Delete(s.ctx, name, options)
 }
 
 func (s *checkedSecrets) saw(secret *corev1.Secret) {
@@ -182,12 +182,12 @@ type maskingDriver struct {
 
 func (d *maskingDriver) Create(key string, rel ri.Releaser) error {
 	d.mask(rel)
-	return d.Driver.Create(key, rel) //nolint:wrapcheck // the storage tests for the driver's errors
+	return d.Driver.Create(key, rel) // the storage tests for the driver's errors
 }
 
 func (d *maskingDriver) Update(key string, rel ri.Releaser) error {
 	d.mask(rel)
-	return d.Driver.Update(key, rel) //nolint:wrapcheck // as above
+	return d.Driver.Update(key, rel)
 }
 
 func (d *maskingDriver) mask(rel ri.Releaser) {

@@ -61,11 +61,11 @@ func applyDefinition(ctx context.Context, api client.Client, wanted *unstructure
 		err = nil
 	}
 	if err != nil {
-		return err //nolint:wrapcheck // the caller names the definition
+		return err // the caller names the definition
 	}
 	desired := client.ApplyConfigurationFromUnstructured(wanted.DeepCopy())
 	if err := api.Apply(ctx, desired, client.FieldOwner(definitionOwner), client.ForceOwnership); err != nil {
-		return err //nolint:wrapcheck // the caller names the definition
+		return err // the caller names the definition
 	}
 	return established(ctx, api, wanted)
 }
@@ -94,11 +94,11 @@ func established(ctx context.Context, api client.Client, wanted *unstructured.Un
 	current.SetGroupVersionKind(wanted.GroupVersionKind())
 	err := wait.PollUntilContextTimeout(ctx, 250*time.Millisecond, establishTimeout, true, func(ctx context.Context) (bool, error) {
 		if err := api.Get(ctx, client.ObjectKeyFromObject(wanted), current); err != nil {
-			return false, nil //nolint:nilerr // asked again until the time is over
+			return false, nil // asked again until the time is over
 		}
 		conditions, _, err := unstructured.NestedSlice(current.Object, "status", "conditions")
 		if err != nil {
-			return false, err //nolint:wrapcheck // says which field
+			return false, err // says which field
 		}
 		return hasCondition(conditions, "Established"), nil
 	})

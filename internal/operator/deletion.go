@@ -46,7 +46,7 @@ func (r *Reconciler) observeDeletion(ctx context.Context, v *view) error {
 		return nil
 	}
 	if v.observation.Lock, err = r.executor.Locker.Observe(ctx, v.key); err != nil {
-		return err //nolint:wrapcheck // names the Lease
+		return err // names the Lease
 	}
 	return nil
 }

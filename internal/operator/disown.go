@@ -72,7 +72,7 @@ func (d *disowner) disownKind(ctx context.Context, cr *appsv1.WeightsAndBiases, 
 		return nil
 	}
 	if err != nil {
-		return err //nolint:wrapcheck // the caller names the kind
+		return err // the caller names the kind
 	}
 	owned := func(reference metav1.OwnerReference) bool { return reference.UID == cr.UID }
 	for _, item := range list.Items {

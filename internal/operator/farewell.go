@@ -72,7 +72,7 @@ func (f Farewell) stopOperator(ctx context.Context, api client.Client) error {
 		return nil
 	}
 	if err != nil {
-		return err //nolint:wrapcheck // the caller says what for
+		return err // the caller says what for
 	}
 	return wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, stopTimeout, true, func(ctx context.Context) (bool, error) {
 		err := api.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)
@@ -94,7 +94,7 @@ func (f Farewell) resources(ctx context.Context, api client.Client) ([]metav1.Pa
 		if apierrors.IsNotFound(err) {
 			return nil, nil
 		}
-		return found.Items, err //nolint:wrapcheck // the caller says what for
+		return found.Items, err // the caller says what for
 	}
 	found, err := list()
 	if !apierrors.IsForbidden(err) {

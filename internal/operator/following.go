@@ -101,7 +101,7 @@ func (f *following) load(ctx context.Context, key types.NamespacedName) (*channe
 	}
 	layer, err := spec.Decode(spec.LayerChannel, data)
 	if err != nil {
-		return nil, nil //nolint:nilerr // see the doc comment
+		return nil, nil
 	}
 	return &channel.Cached{
 		Scope: string(data[keyScope]), ETag: string(data[keyETag]),

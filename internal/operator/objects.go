@@ -65,7 +65,7 @@ func (c companions) ensureOne(ctx context.Context, key types.NamespacedName, eac
 	known.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	err := c.exists.Get(ctx, name, known)
 	if err == nil || !apierrors.IsNotFound(err) {
-		return err //nolint:wrapcheck // nil, or an error of the cache that names the object
+		return err // nil, or an error of the cache that names the object
 	}
 	data, err := each.fresh()
 	if err != nil {

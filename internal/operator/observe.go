@@ -92,11 +92,11 @@ func (r *Reconciler) observe(ctx context.Context, cr *appsv1.WeightsAndBiases) (
 func (r *Reconciler) observeRelease(ctx context.Context, v *view) error {
 	current, err := r.helm.Current(ctx, v.key.Namespace, v.key.Name)
 	if err != nil {
-		return err //nolint:wrapcheck // a fault that names the release
+		return err // a fault that names the release
 	}
 	v.current = current
 	if v.observation.Memory, err = r.executor.Active.Load(ctx, v.key); err != nil {
-		return err //nolint:wrapcheck // names the Secret
+		return err // names the Secret
 	}
 	if current == nil {
 		return nil
@@ -107,14 +107,14 @@ func (r *Reconciler) observeRelease(ctx context.Context, v *view) error {
 	}
 	if current.Status.Pending() && v.observation.Running == nil {
 		if v.observation.Lock, err = r.executor.Locker.Observe(ctx, v.key); err != nil {
-			return err //nolint:wrapcheck // names the Lease
+			return err // names the Lease
 		}
 	}
 	if current.Status != helm.StatusDeployed && current.Status != helm.StatusFailed {
 		return nil
 	}
 	if v.health, err = r.helm.Health(ctx, v.key.Namespace, current.Objects); err != nil {
-		return err //nolint:wrapcheck // a fault that names the object
+		return err // a fault that names the object
 	}
 	v.observation.Health = release.Health{
 		Ready: v.health.Status == helm.HealthReady, Failed: v.health.Status == helm.HealthFailed, Message: v.health.Message,
@@ -166,7 +166,7 @@ func (r *Reconciler) observeChannel(ctx context.Context, v *view, user spec.Laye
 	following, err := r.trusted(ctx, v)
 	if err != nil {
 		v.channel.err = err
-		return channelLayer(nil), nil //nolint:nilerr // part of the view
+		return channelLayer(nil), nil // part of the view
 	}
 	if v.licence.over() {
 		v.channel.frozen = true
@@ -293,7 +293,7 @@ func (f *folding) fromStorage(ctx context.Context) (bool, error) {
 	}
 	resolved, err := spec.Resolve(f.layers, spec.Options{Schema: schema, Lists: listRule(v.cr)})
 	if err != nil {
-		return false, nil //nolint:nilerr // the chart itself has the last word
+		return false, nil // the chart itself has the last word
 	}
 	desired, err := f.desired(ctx, resolved, v.current.Chart, v.current.ChartVersion)
 	if err != nil || desired.Digest != v.observation.Memory.Applied.Digest {
@@ -418,7 +418,7 @@ func (s *schemas) get(ctx context.Context, key types.NamespacedName, revision in
 	}
 	raw, err := s.reader.StoredSchema(ctx, key.Namespace, key.Name, revision)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a fault that names the release
+		return nil, err // a fault that names the release
 	}
 	schema, err := spec.ParseSchema(raw)
 	if err != nil {

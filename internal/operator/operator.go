@@ -224,7 +224,7 @@ func (o *operator) follow() error {
 			Trust: trust, Verifier: verifier,
 		})
 		if err != nil {
-			return err //nolint:wrapcheck // a fault that says it all
+			return err // a fault that says it all
 		}
 		o.followers[trust] = follower
 	}
@@ -240,7 +240,7 @@ func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
 		Logger: slog.New(logr.ToSlogHandler(o.log.WithName("helm"))),
 	})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says "create Helm client"
+		return nil, err // says "create Helm client"
 	}
 	return made, nil
 }

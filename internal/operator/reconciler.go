@@ -119,7 +119,7 @@ func (r *Reconciler) take(ctx context.Context, v *view, step release.Step) error
 	if step.Settled {
 		memory := v.observation.Memory.WithSettled(v.current.Revision, v.observation.Desired, v.current.DeployedAt)
 		if err := r.executor.Active.Save(ctx, v.key, memory, nil); err != nil {
-			return err //nolint:wrapcheck // names the Secret
+			return err // names the Secret
 		}
 		v.observation.Memory = memory
 	}

@@ -51,7 +51,7 @@ func metadataOf(kind func() schema.GroupVersionKind) *metav1.PartialObjectMetada
 func slim(object any) (any, error) {
 	accessor, err := meta.Accessor(object)
 	if err != nil {
-		return object, nil //nolint:nilerr // a tombstone, which has no metadata
+		return object, nil // a tombstone, which has no metadata
 	}
 	accessor.SetManagedFields(nil)
 	if _, full := object.(*appsv1.WeightsAndBiases); full {

@@ -31,7 +31,7 @@ func (a Active) Load(ctx context.Context, key types.NamespacedName) (Memory, err
 	}
 	memory, err := DecodeMemory(secret.Data)
 	if err != nil {
-		return Memory{}, nil //nolint:nilerr // see the doc comment
+		return Memory{}, nil
 	}
 	return memory, nil
 }

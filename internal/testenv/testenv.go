@@ -30,7 +30,7 @@ const AssetsVariable = "KUBEBUILDER_ASSETS"
 
 // server is the one API server of a test binary. It lives in a variable of the package because a test binary has no other
 // place that TestMain and tests share.
-var server struct { //nolint:gochecknoglobals // see above
+var server struct {
 	sync.Mutex
 	managed     bool
 	environment *envtest.Environment

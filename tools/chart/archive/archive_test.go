@@ -74,7 +74,7 @@ func TestPackingIsReproducible(t *testing.T) {
 	}
 	elsewhere := chart(t, files)
 	touched := filepath.Join(elsewhere, "values.yaml")
-	if err := errors.Join(os.Chtimes(touched, time.Time{}, time.Now().Add(time.Hour)), os.Chmod(touched, 0o777)); err != nil { //nolint:gosec // the mode is the test
+	if err := errors.Join(os.Chtimes(touched, time.Time{}, time.Now().Add(time.Hour)), os.Chmod(touched, 0o777)); err != nil { // the mode is the test
 		t.Fatal(err)
 	}
 	second, err := archive.Pack(elsewhere, release)
