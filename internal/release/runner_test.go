@@ -67,6 +67,8 @@ func TestRunnerBoundsItsWork(t *testing.T) {
 			}}, noon)
 		}
 		time.Sleep(10 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		if most != 2 || done != 5 {
 			t.Errorf("%d steps ran at once and %d in all, want 2 and 5", most, done)
 		}
