@@ -88,6 +88,9 @@ type Client struct {
 	capabilitiesReadAt time.Time
 }
 
+// nameFieldManager keeps clients that are made at the same time from writing the SDK's variable twice.
+var nameFieldManager sync.Once //nolint:gochecknoglobals // it guards a variable of the process
+
 // New makes a Client. It connects to nothing: the first call does.
 //
 // The Helm SDK knows the name of its field manager only as a variable of the process, which New sets; a process that
@@ -103,7 +106,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	kube.ManagedFieldsManager = FieldManager
+	nameFieldManager.Do(func() { kube.ManagedFieldsManager = FieldManager })
 
 	c := &Client{
 		cfg:      cfg,
