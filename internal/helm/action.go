@@ -41,6 +41,11 @@ func (c *Client) Upgrade(ctx context.Context, apply Apply) (*Release, error) {
 func (c *Client) Rollback(ctx context.Context, namespace, name string, revision int, timeout time.Duration) (*Release, error) {
 	op := fmt.Sprintf("roll release %s back to revision %d", name, revision)
 	return c.act(ctx, op, namespace, name, nil, func(s *session, serverSide bool) error {
+		last, err := s.store.last(name)
+		if err != nil {
+			return err
+		}
+		s.cluster.adopting = serverSide && isClientSide(last)
 		rollback := action.NewRollback(s.action)
 		rollback.Version = revision
 		rollback.MaxHistory = c.cfg.MaxHistory
@@ -182,6 +187,11 @@ func (s *session) upgrade(apply Apply, serverSide bool) error {
 	if err := s.prepare(apply.Chart); err != nil {
 		return err
 	}
+	last, err := s.store.last(apply.Name)
+	if err != nil {
+		return err
+	}
+	s.cluster.adopting = serverSide && isClientSide(last)
 	upgrade := action.NewUpgrade(s.action)
 	upgrade.Namespace = apply.Namespace
 	upgrade.MaxHistory = s.client.cfg.MaxHistory
@@ -190,7 +200,7 @@ func (s *session) upgrade(apply Apply, serverSide bool) error {
 	upgrade.WaitStrategy, upgrade.WaitOptions = kube.HookOnlyStrategy, s.waitOptions()
 	upgrade.Timeout = orTimeout(apply.Timeout)
 	upgrade.SkipSchemaValidation, upgrade.DisableOpenAPIValidation = true, true
-	_, err := upgrade.Run(apply.Name, apply.Chart.working(), spec.Copy(apply.Values))
+	_, err = upgrade.Run(apply.Name, apply.Chart.working(), spec.Copy(apply.Values))
 	return err // act classifies it
 }
 

@@ -132,7 +132,7 @@ func (c *Client) connect() error {
 	if err != nil {
 		return fmt.Errorf("make discovery client: %w", err)
 	}
-	c.discovery = memory.NewMemCacheClient(plain)
+	c.discovery = &agingDiscovery{CachedDiscoveryInterface: memory.NewMemCacheClient(plain), now: c.cfg.Now}
 	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(c.discovery)
 	if c.clientset, err = kubernetes.NewForConfig(short); err != nil {
 		return fmt.Errorf("make client: %w", err)
@@ -226,7 +226,7 @@ func (c *Client) forgetCapabilities() {
 	c.capabilities = nil
 }
 
-// mappingFor finds the resource behind a kind; a kind that is not known is looked for once more with fresh discovery.
+// mappingFor finds the resource behind a kind; a kind that is not known is looked for again in the cluster.
 func (c *Client) mappingFor(apiVersion, kind string) (*meta.RESTMapping, error) {
 	group, version := splitAPIVersion(apiVersion)
 	mapping, err := c.mapper.RESTMapping(schemaGroupKind(group, kind), version)

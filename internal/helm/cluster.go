@@ -21,6 +21,8 @@ type cluster struct {
 	*kube.Client
 	// removing tells that the release is being uninstalled.
 	removing bool
+	// adopting tells that the release was applied client-side until now.
+	adopting bool
 
 	mu     sync.Mutex
 	errors []error
@@ -66,6 +68,11 @@ func onlyUnknownKinds(err error) bool {
 
 // Update leaves out volumes that the new manifest has dropped, since the SDK would delete them.
 func (c *cluster) Update(originals, targets kube.ResourceList, options ...kube.ClientUpdateOption) (*kube.Result, error) {
+	if c.adopting {
+		if err := adopt(originals, targets); err != nil {
+			return &kube.Result{}, err
+		}
+	}
 	kept := originals.Filter(func(info *resource.Info) bool {
 		return !isVolumeClaim(info.Mapping) || targets.Contains(info)
 	})
