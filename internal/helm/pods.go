@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -50,6 +51,10 @@ func (r *podReader) list(ctx context.Context, namespace string) ([]corev1.Pod, e
 	options := metav1.ListOptions{Limit: pageSize}
 	for {
 		page, err := r.client.clientset.CoreV1().Pods(namespace).List(ctx, options)
+		if apierrors.IsForbidden(err) {
+			// Without the right to read pods the workload's own words have to do.
+			break
+		}
 		if err != nil {
 			return nil, fmt.Errorf("list pods: %w", err)
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -36,10 +35,11 @@ func Secrets(values map[string]any, schema *Schema) []redact.Secret {
 	return secrets
 }
 
-// MaskText replaces every occurrence of secrets in text. Secrets shorter than four characters are replaced only where
-// they stand alone: "a" inside every word would hide the text and nothing else.
+// MaskText replaces every occurrence of secrets in text, and the user information of URLs. Secrets shorter than eight
+// characters are replaced only where they stand alone: a password "wandb" must not hide the name of every object, which
+// would tell a reader nothing and an attacker the password.
 func MaskText(text string, secrets []redact.Secret) string {
-	const alone = 4
+	const alone = 8
 	for _, secret := range secrets {
 		value := secret.Reveal()
 		switch {
@@ -53,12 +53,28 @@ func MaskText(text string, secrets []redact.Secret) string {
 	return maskURLs(text)
 }
 
+// replaceAlone replaces value where neither neighbour could belong to the same name.
 func replaceAlone(text, value string) string {
-	expression, err := regexp.Compile(`(^|[^0-9A-Za-z])` + regexp.QuoteMeta(value) + `($|[^0-9A-Za-z])`)
-	if err != nil {
-		return strings.ReplaceAll(text, value, redact.Mask)
+	var b strings.Builder
+	for at := 0; ; {
+		found := strings.Index(text[at:], value)
+		if found < 0 {
+			b.WriteString(text[at:])
+			return b.String()
+		}
+		start, end := at+found, at+found+len(value)
+		b.WriteString(text[at:start])
+		if (start > 0 && isNamePart(text[start-1])) || (end < len(text) && isNamePart(text[end])) {
+			b.WriteString(value)
+		} else {
+			b.WriteString(redact.Mask)
+		}
+		at = end
 	}
-	return expression.ReplaceAllString(text, "${1}"+redact.Mask+"${2}")
+}
+
+func isNamePart(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("_-./", c) >= 0
 }
 
 type redactor struct {
@@ -78,11 +94,14 @@ func (r *redactor) walk(value any, path string, env bool) {
 				r.see(item)
 				continue
 			}
+			if list, ok := item.([]any); ok && r.credentialList(key, at) {
+				r.seeAll(list)
+			}
 			r.walk(item, at, isEnv(key))
 		}
 	case []any:
 		for _, item := range v {
-			r.walk(item, path+".items", env)
+			r.walk(item, childPath(path, listItem), env)
 		}
 	case string:
 		if looksSecret(v) {
@@ -111,7 +130,7 @@ func (r *redactor) mask(value any, path string, env bool) any {
 	case []any:
 		result := make([]any, len(v))
 		for i, item := range v {
-			result[i] = r.mask(item, path+".items", env)
+			result[i] = r.mask(item, childPath(path, listItem), env)
 		}
 		return result
 	case string:
@@ -127,11 +146,23 @@ func (r *redactor) mask(value any, path string, env bool) any {
 	}
 }
 
+func (r *redactor) seeAll(list []any) {
+	for _, item := range list {
+		if isScalar(item) {
+			r.see(item)
+		}
+	}
+}
+
+// see remembers a credential. Numbers of few digits are masked in their own place alone: they stand everywhere.
 func (r *redactor) see(value any) {
 	if !hides(value) {
 		return
 	}
 	text := fmt.Sprint(value)
+	if _, isText := value.(string); !isText && len(text) < 4 {
+		return
+	}
 	r.seen[text] = true
 	if password := urlPassword(text); password != "" {
 		r.seen[password] = true
@@ -140,6 +171,11 @@ func (r *redactor) see(value any) {
 
 func (r *redactor) credential(key, path string, env bool) bool {
 	return credentialKey(key) || (env && credentialEnv(key)) || r.schema.secret(path)
+}
+
+// credentialList tells whether the texts of a list are credentials. Lists of pull secrets hold names.
+func (r *redactor) credentialList(key, path string) bool {
+	return !strings.HasSuffix(strings.ToLower(key), "secrets") && r.credential(key, path, false)
 }
 
 // hides tells whether there is anything to hide: an empty text and a null show that nothing is set, and a boolean is a

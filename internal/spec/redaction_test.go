@@ -40,6 +40,12 @@ func TestRedaction(t *testing.T) {
 			values: m{"redis": "redis://:" + canary + "@cache:6379/0", "note": "see https://a:" + canary + "@x/y and https://ok.example.com/@z"},
 			want:   m{"redis": "redis://" + mask + "@cache:6379/0", "note": "see https://" + mask + "@x/y and https://ok.example.com/@z"},
 		},
+		"lists of credentials, but not of the names of Secrets": {
+			values: m{"tokens": l{canary, "other-canary"}, "pullSecrets": l{"regcred"}}, want: m{"tokens": l{mask, mask}, "pullSecrets": l{"regcred"}},
+		},
+		"a small number is hidden in its own place only": {
+			values: m{"sessionToken": int64(5), "replicas": int64(5)}, want: m{"sessionToken": mask, "replicas": int64(5)},
+		},
 		"by the text's own form": {
 			values: m{"a": jwt, "b": l{pem}}, want: m{"a": mask, "b": l{mask}},
 		},
@@ -60,7 +66,7 @@ func TestRedaction(t *testing.T) {
 	}
 	t.Run("by the schema's word", func(t *testing.T) {
 		s := schema(t, `{"properties":{"a":{"x-secret":true},"b":{"format":"password"},"c":{"writeOnly":true},"d":{"type":"array","items":{"properties":{"e":{"x-secret":true}}}}}}`)
-		got := spec.Redact(m{"a": canary, "b": canary, "c": canary, "d": l{m{"e": canary, "f": "shown"}}}, s)
+		got := spec.Redact(m{"a": canary, "b": canary, "c": canary, "d": l{m{"e": "an item's " + canary, "f": "shown"}}}, s)
 		if text := marshal(t, got); strings.Contains(text, canary) || !strings.Contains(text, "shown") {
 			t.Errorf("got %s", text)
 		}
@@ -68,12 +74,13 @@ func TestRedaction(t *testing.T) {
 }
 
 func TestMaskText(t *testing.T) {
-	values := m{"mysql": m{"password": "hunter22"}, "pin": m{"password": "1"}, "url": "mysql://u:dbpw9@db/x"}
+	values := m{"mysql": m{"password": "hunter22"}, "pin": m{"password": "1"}, "url": "mysql://u:dbpw9@db/x", "kafka": m{"password": "wandb"}}
 	secrets := spec.Secrets(values, nil)
 	tests := map[string]struct{ text, want string }{
 		"anywhere in the text":           {`value "xhunter22y" is invalid`, `value "x[redacted]y" is invalid`},
 		"the password of a URL":          {`access denied for dbpw9`, `access denied for [redacted]`},
 		"a short one where it is alone":  {`type "1" of 12 in v1`, `type "[redacted]" of 12 in v1`},
+		"a weak one hides no names":      {`wandb: Deployment wandb/wandb-app of "wandb" wandb`, `[redacted]: Deployment wandb/wandb-app of "[redacted]" [redacted]`},
 		"a URL that was never a value":   {`dial https://a:b@x: refused`, `dial https://[redacted]@x: refused`},
 		"a text that has nothing of all": {`deployments.apps "demo" not found`, `deployments.apps "demo" not found`},
 	}

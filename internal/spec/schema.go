@@ -159,8 +159,14 @@ func (s *Schema) expand(schema any, depth int) []map[string]any {
 	return parts
 }
 
-// child returns the parts that describe key of the object that part describes.
+// listItem stands for every item of a list in a path.
+const listItem = "[]"
+
+// child returns the parts that describe key of the object, or an item of the list, that part describes.
 func (s *Schema) child(part map[string]any, key string) []map[string]any {
+	if key == listItem {
+		return s.expand(part["items"], 0)
+	}
 	properties, _ := part["properties"].(map[string]any)
 	if property, ok := properties[key]; ok {
 		return s.expand(property, 0)
