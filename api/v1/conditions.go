@@ -143,6 +143,14 @@ const (
 	ReasonWorkloadsNotReady = "WorkloadsNotReady"
 	// ReasonUninstallFailed: the release could not be removed.
 	ReasonUninstallFailed = "UninstallFailed"
+	// ReasonVerificationFailed: a check of the probe passed before the release and fails after it.
+	ReasonVerificationFailed = "VerificationFailed"
+	// ReasonRollbackUnsafe: the release failed, and an earlier one cannot read the data any more.
+	ReasonRollbackUnsafe = "RollbackUnsafe"
+	// ReasonRollbackFailed: the earlier release did not become ready either.
+	ReasonRollbackFailed = "RollbackFailed"
+	// ReasonPreflightFailed: a blocking check of the preflight failed, so that nothing was applied.
+	ReasonPreflightFailed = "PreflightFailed"
 )
 
 // Reasons of ConditionUpToDate.
@@ -151,8 +159,16 @@ const (
 	ReasonUpToDate = "UpToDate"
 	// ReasonUpdatePending: a newer specification is about to be installed.
 	ReasonUpdatePending = "UpdatePending"
-	// ReasonUpdateHeld: a newer specification waits for approval, a window, or a repair.
+	// ReasonUpdateHeld: a newer specification waits for a repair, or for somebody else who works with Helm by hand.
 	ReasonUpdateHeld = "UpdateHeld"
+	// ReasonAwaitingApproval: the plan of a newer specification waits until somebody approves it.
+	ReasonAwaitingApproval = "AwaitingApproval"
+	// ReasonOutsideWindow: a newer specification waits until a window opens.
+	ReasonOutsideWindow = "OutsideWindow"
+	// ReasonReleaseFailed: the newer specification failed before, and is not tried again until something changes.
+	ReasonReleaseFailed = "ReleaseFailed"
+	// ReasonAdoptionNeedsConsent: a Helm release that somebody else made would have pods replaced when it is taken over.
+	ReasonAdoptionNeedsConsent = "AdoptionNeedsConsent"
 )
 
 // Reasons of ConditionPreflight and ConditionVerified.
@@ -161,8 +177,14 @@ const (
 	ReasonPassed = "Passed"
 	// ReasonFailed: a check failed; the message names it.
 	ReasonFailed = "Failed"
+	// ReasonPassedWithWarnings: no check failed that blocks; the message names the others.
+	ReasonPassedWithWarnings = "PassedWithWarnings"
 	// ReasonNoProbe: the release declares no probe.
 	ReasonNoProbe = "NoProbe"
+	// ReasonProbeOff: spec.verify.enabled is false.
+	ReasonProbeOff = "ProbeOff"
+	// ReasonProbeUnusable: the probe ended without a report that can be read.
+	ReasonProbeUnusable = "ProbeUnusable"
 )
 
 // Reasons of ConditionDrifted.
@@ -171,4 +193,8 @@ const (
 	ReasonInSync = "InSync"
 	// ReasonObjectsChanged: somebody else changed or removed objects of the release.
 	ReasonObjectsChanged = "ObjectsChanged"
+	// ReasonForeignRevision: somebody else made the newest revision with Helm.
+	ReasonForeignRevision = "ForeignRevision"
+	// ReasonDriftOff: spec.drift.mode is Off.
+	ReasonDriftOff = "DriftOff"
 )

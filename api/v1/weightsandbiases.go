@@ -62,6 +62,34 @@ type WeightsAndBiasesSpec struct {
 	// Update says how releases of the channel are taken.
 	// +optional
 	Update *Update `json:"update,omitempty"`
+
+	// Rollback says what happens to a release that fails.
+	// +optional
+	Rollback *Rollback `json:"rollback,omitempty"`
+
+	// Drift says what happens when somebody else changes objects of the release.
+	// +optional
+	Drift *Drift `json:"drift,omitempty"`
+
+	// Retention says what stays when this resource is deleted.
+	// +optional
+	Retention *Retention `json:"retention,omitempty"`
+
+	// Verify says whether and how often the release's own probe runs.
+	// +optional
+	Verify *Verify `json:"verify,omitempty"`
+
+	// Timeout bounds one rollout: each hook of the chart, and the time in which every object has to become ready. A long
+	// database migration may need more than the default of 10m for objects and 30m for hooks.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="timeout is a duration between 1m and 24h, for example 45m"
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+
+	// CRDs says what happens to CustomResourceDefinitions of the chart: Create (default: those that are absent),
+	// CreateReplace (those that exist are brought up to date too) or Skip.
+	// +optional
+	CRDs DefinitionPolicy `json:"crds,omitempty"`
 }
 
 // Merge says how layers become one.
@@ -70,109 +98,6 @@ type Merge struct {
 	// those of the lower layers).
 	// +optional
 	Lists ListRule `json:"lists,omitempty"`
-}
-
-// Update says how releases of the channel are taken.
-type Update struct {
-	// Trust is TLS or Signed. Without it the operator's own setting counts. Setting TLS here is the only way back after an
-	// installation has once accepted signed releases.
-	// +optional
-	Trust TrustMode `json:"trust,omitempty"`
-}
-
-// WeightsAndBiasesStatus is what the operator found and did. It can be removed at any time without changing what happens
-// next.
-type WeightsAndBiasesStatus struct {
-	// ObservedGeneration is the generation of the resource that the conditions speak about.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// Conditions: Ready sums up the others.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-
-	// Phase is Loading, "Invalid Config" or Completed, derived from the conditions. It is deprecated and kept for tools of
-	// earlier years: new ones read the condition Ready.
-	// +optional
-	Phase Phase `json:"phase,omitempty"`
-
-	// Version is the version of the application that runs. It is deprecated and kept for tools of earlier years: new ones
-	// read release.
-	// +optional
-	Version string `json:"version,omitempty"`
-
-	// Release is what runs.
-	// +optional
-	Release *ReleaseStatus `json:"release,omitempty"`
-
-	// Channel is what the release channel offers.
-	// +optional
-	Channel *ChannelStatus `json:"channel,omitempty"`
-
-	// NextStep says in one sentence what the operator does next, or what it waits for.
-	// +optional
-	NextStep string `json:"nextStep,omitempty"`
-
-	// Warnings name settings that are accepted but surprise: without effect, misspelt, or of another type than the layer below.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
-	Warnings []string `json:"warnings,omitempty"`
-}
-
-// Phase is the summary that the operator of version 1.x wrote.
-type Phase string
-
-const (
-	// PhaseLoading: the operator is working towards the specification.
-	PhaseLoading Phase = "Loading"
-	// PhaseInvalidConfig: somebody has to change something first. The space is part of the value.
-	PhaseInvalidConfig Phase = "Invalid Config"
-	// PhaseCompleted: the specification runs.
-	PhaseCompleted Phase = "Completed"
-)
-
-// ReleaseStatus is the application release that runs.
-type ReleaseStatus struct {
-	// ID of the release on the deploy server; empty where the chart comes from this resource.
-	// +optional
-	ID string `json:"id,omitempty"`
-	// Name of the release on the deploy server.
-	// +optional
-	Name string `json:"name,omitempty"`
-	// Chart is the name of the Helm chart.
-	// +optional
-	Chart string `json:"chart,omitempty"`
-	// ChartVersion is the version of the Helm chart.
-	// +optional
-	ChartVersion string `json:"chartVersion,omitempty"`
-	// Revision of the Helm release, as `helm history` shows it.
-	// +optional
-	Revision int64 `json:"revision,omitempty"`
-	// Digest of chart and values: "sha256:…".
-	// +optional
-	Digest string `json:"digest,omitempty"`
-	// DeployedAt is when this revision was deployed.
-	// +optional
-	DeployedAt *metav1.Time `json:"deployedAt,omitempty"`
-}
-
-// ChannelStatus is what the release channel offers.
-type ChannelStatus struct {
-	// Name of the channel.
-	// +optional
-	Name string `json:"name,omitempty"`
-	// ReleaseID is the release that the channel points at.
-	// +optional
-	ReleaseID string `json:"releaseId,omitempty"`
-	// ReleaseName is that release's name.
-	// +optional
-	ReleaseName string `json:"releaseName,omitempty"`
-	// CheckedAt is when this answer first arrived; it does not move while the answer stays the same.
-	// +optional
-	CheckedAt *metav1.Time `json:"checkedAt,omitempty"`
 }
 
 // WeightsAndBiases is one installation of W&B Server.
@@ -185,6 +110,8 @@ type ChannelStatus struct {
 // +kubebuilder:printcolumn:name="Chart version",type=string,JSONPath=`.status.release.chartVersion`
 // +kubebuilder:printcolumn:name="Up to date",type=string,JSONPath=`.status.conditions[?(@.type=="UpToDate")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Next",type=string,priority=1,JSONPath=`.status.nextStep`
+// +kubebuilder:printcolumn:name="Available",type=string,priority=1,JSONPath=`.status.channel.releaseName`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type WeightsAndBiases struct {
