@@ -9,6 +9,11 @@ type WeightsAndBiasesStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
+	// Operator is the namespace of the operator that looks after this resource. Another operator in the same cluster, whose
+	// rights end elsewhere, leaves the resource alone.
+	// +optional
+	Operator string `json:"operator,omitempty"`
+
 	// Conditions: Ready sums up the others.
 	// +optional
 	// +listType=map

@@ -19,13 +19,24 @@ import (
 // reviewTimeout bounds one question about rights.
 const reviewTimeout = 15 * time.Second
 
-// notGranted deals with a resource in a namespace where the operator has no rights: it says so, and touches nothing. A
-// resource that was granted once and is deleted now is let go.
-func (r *Reconciler) notGranted(ctx context.Context, cr *appsv1.WeightsAndBiases) error {
-	if !cr.DeletionTimestamp.IsZero() {
-		return r.dropFinalizer(ctx, cr)
+// strangerDelay is how long a resource that nobody has claimed yet may wait for the operator whose namespace it is.
+const strangerDelay = 10 * time.Second
+
+// notGranted deals with a resource in a namespace where the operator has no rights: it says so, and touches nothing. One
+// that another operator looks after is left alone: two that both write would take turns, and a finalizer that we dropped
+// would leave the other's release behind. A resource of our own that was granted once and is deleted now is let go.
+func (r *Reconciler) notGranted(ctx context.Context, cr *appsv1.WeightsAndBiases) (time.Duration, error) {
+	claimed := cr.Status.Operator
+	if claimed != "" && claimed != r.config.Namespace {
+		return 0, nil
 	}
-	return r.writeProblem(ctx, cr, &fault.Error{
+	if !cr.DeletionTimestamp.IsZero() {
+		if wait := cr.DeletionTimestamp.Add(strangerDelay).Sub(r.now()); claimed == "" && wait > 0 {
+			return wait, nil
+		}
+		return 0, r.dropFinalizer(ctx, cr)
+	}
+	return 0, r.writeProblem(ctx, cr, &fault.Error{
 		Reason: appsv1.ReasonNamespaceNotGranted,
 		Op:     fmt.Sprintf("look at namespace %s: the operator has no rights there", cr.Namespace),
 		Hint:   "Run `" + r.grantCommand(cr.Namespace) + "`.",

@@ -213,3 +213,31 @@ func TestResourceElsewhereIsToldHowToGrant(t *testing.T) {
 		}
 	}
 }
+
+// Two operators in one cluster, each with rights in its own namespace, used to write over each other's status, and the
+// stranger dropped the finalizer of a resource whose release was still installed.
+func TestTwoOperatorsLeaveEachOthersResourcesAlone(t *testing.T) {
+	i, stranger := newInstallation(t), newInstallation(t)
+	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.playKubelet()
+	i.start()
+	key := i.resource(i.licensed())
+	i.awaitReady(key)
+
+	stranger.start()
+	mark := stranger.resource(nil)
+	stranger.awaitCondition(mark, appsv1.ConditionReady, metav1.ConditionFalse, appsv1.ReasonChannelReleaseNotFound)
+	i.addValue(key, "color", "blue")
+	i.awaitConfig(map[string]string{"color": "blue"})
+	i.awaitReady(key)
+	for _, write := range stranger.requests.written() {
+		if contains(write, "/namespaces/"+i.namespace+"/") {
+			t.Errorf("the stranger wrote %s", write)
+		}
+	}
+	i.delete(key)
+	i.awaitGone(key)
+	if got := i.revisions(); len(got) > 0 {
+		t.Errorf("the release was left behind: %v", got)
+	}
+}

@@ -86,7 +86,8 @@ func (r *Reconciler) pass(ctx context.Context, cr *appsv1.WeightsAndBiases) (rec
 		return reconcile.Result{}, nil
 	}
 	if !r.granted[cr.Namespace] {
-		return reconcile.Result{}, r.notGranted(ctx, cr)
+		after, err := r.notGranted(ctx, cr)
+		return reconcile.Result{RequeueAfter: after}, err
 	}
 	if err := r.disowner.disown(ctx, cr); err != nil {
 		return reconcile.Result{}, r.explain(ctx, cr, err)

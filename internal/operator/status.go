@@ -47,6 +47,7 @@ func failsWith(err error) verdict {
 // where nothing differs.
 func (r *Reconciler) writeStatus(ctx context.Context, v *view, step release.Step) error {
 	wanted := statusOf(v, step)
+	wanted.Operator = r.config.Namespace
 	return r.patchStatus(ctx, v.cr, wanted)
 }
 
