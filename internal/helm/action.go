@@ -179,7 +179,11 @@ func (s *session) install(apply Apply) error {
 	install.WaitStrategy, install.WaitOptions = kube.HookOnlyStrategy, s.waitOptions()
 	install.Timeout = orTimeout(apply.Timeout)
 	install.SkipSchemaValidation, install.DisableOpenAPIValidation = true, true
-	_, err := install.Run(apply.Chart.working(), spec.Copy(apply.Values))
+	working, err := s.workingChart(apply)
+	if err != nil {
+		return err
+	}
+	_, err = install.Run(working, spec.Copy(apply.Values))
 	return err // act classifies it
 }
 
@@ -200,7 +204,11 @@ func (s *session) upgrade(apply Apply, serverSide bool) error {
 	upgrade.WaitStrategy, upgrade.WaitOptions = kube.HookOnlyStrategy, s.waitOptions()
 	upgrade.Timeout = orTimeout(apply.Timeout)
 	upgrade.SkipSchemaValidation, upgrade.DisableOpenAPIValidation = true, true
-	_, err = upgrade.Run(apply.Name, apply.Chart.working(), spec.Copy(apply.Values))
+	working, err := s.workingChart(apply)
+	if err != nil {
+		return err
+	}
+	_, err = upgrade.Run(apply.Name, working, spec.Copy(apply.Values))
 	return err // act classifies it
 }
 

@@ -71,6 +71,9 @@ type Apply struct {
 	Chart     *Chart
 	// Values are not changed. Nulls in them remove the chart's defaults.
 	Values map[string]any
+	// Rendered is the text to apply instead of rendering the chart again: what a plan has shown. Of it, Text and Notes
+	// count. Nil renders.
+	Rendered *Rendered
 	// Timeout bounds each hook of the chart. Zero means DefaultTimeout.
 	Timeout time.Duration
 	// Secrets are kept out of errors and of the description in Helm's storage, beside those that Values show themselves.

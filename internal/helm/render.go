@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/engine"
+	release "helm.sh/helm/v4/pkg/release/v1"
 	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -37,6 +39,15 @@ type Object struct {
 // nothing: the only requests are reads that the chart's templates themselves ask for (lookup). Objects come in the order
 // in which Helm applies them, CRDs first, hooks last.
 func (c *Client) Render(ctx context.Context, chart *Chart, values map[string]any, namespace, name string) ([]Object, error) {
+	rendered, err := c.renderNext(ctx, chart, values, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return rendered.All(), nil
+}
+
+// renderNext renders the revision after the current one, once.
+func (c *Client) renderNext(ctx context.Context, chart *Chart, values map[string]any, namespace, name string) (*Rendered, error) {
 	op := "render release " + name
 	secrets := spec.Secrets(values, nil)
 	if err := chart.Validate(values); err != nil {
@@ -52,14 +63,14 @@ func (c *Client) Render(ctx context.Context, chart *Chart, values map[string]any
 	if current != nil {
 		options.Revision, options.IsInstall, options.IsUpgrade = current.Revision+1, false, true
 	}
-	objects, err := c.render(ctx, chart, values, options)
+	rendered, err := c.render(ctx, chart, values, options)
 	if err != nil {
 		return nil, renderFault(op, err, secrets)
 	}
-	return objects, nil
+	return rendered, nil
 }
 
-func (c *Client) render(ctx context.Context, chart *Chart, values map[string]any, options common.ReleaseOptions) ([]Object, error) {
+func (c *Client) render(ctx context.Context, chart *Chart, values map[string]any, options common.ReleaseOptions) (*Rendered, error) {
 	capabilities, err := c.currentCapabilities()
 	if err != nil {
 		return nil, err
@@ -82,6 +93,7 @@ func (c *Client) render(ctx context.Context, chart *Chart, values map[string]any
 	if err != nil {
 		return nil, fmt.Errorf("run templates: %w", err)
 	}
+	rendered := &Rendered{Notes: files[path.Join(working.Name(), notesTemplate)]}
 	for file := range files {
 		if strings.HasSuffix(file, "NOTES.txt") {
 			delete(files, file)
@@ -91,28 +103,22 @@ func (c *Client) render(ctx context.Context, chart *Chart, values map[string]any
 	if err != nil {
 		return nil, fmt.Errorf("read what the templates wrote: %w", err)
 	}
-	var objects []Object
 	for _, crd := range working.CRDObjects() {
 		for _, document := range releaseutil.SplitManifests(string(crd.File.Data)) {
-			if objects, err = c.appendObject(objects, crd.Filename, document, options.Namespace, false); err != nil {
+			if rendered.Definitions, err = c.appendObject(rendered.Definitions, crd.Filename, document, options.Namespace); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, manifest := range manifests {
-		if objects, err = c.appendObject(objects, manifest.Name, manifest.Content, options.Namespace, false); err != nil {
-			return nil, err
-		}
+	documents := documentsOf(manifests, hooks)
+	rendered.Text = joinDocuments(documents)
+	if rendered.Objects, err = c.documentObjects(documents, options.Namespace); err != nil {
+		return nil, err
 	}
-	for _, hook := range hooks {
-		if objects, err = c.appendObject(objects, hook.Path, hook.Manifest, options.Namespace, true); err != nil {
-			return nil, err
-		}
-	}
-	return objects, nil
+	return rendered, nil
 }
 
-func (c *Client) appendObject(objects []Object, source, document, namespace string, hook bool) ([]Object, error) {
+func (c *Client) appendObject(objects []Object, source, document, namespace string) ([]Object, error) {
 	var content map[string]any
 	if err := yaml.Unmarshal([]byte(document), &content); err != nil {
 		return nil, fmt.Errorf("read what %s wrote: %w", source, err)
@@ -121,27 +127,34 @@ func (c *Client) appendObject(objects []Object, source, document, namespace stri
 		return objects, nil
 	}
 	if items, ok := content["items"].([]any); ok && strings.HasSuffix(text(content, "kind"), "List") {
-		return c.appendItems(objects, items, source, namespace, hook), nil
+		return c.appendItems(objects, items, source, namespace), nil
 	}
-	return append(objects, c.newObject(content, source, namespace, hook)), nil
+	return append(objects, c.newObject(content, source, namespace)), nil
 }
 
-func (c *Client) appendItems(objects []Object, items []any, source, namespace string, hook bool) []Object {
+func (c *Client) appendItems(objects []Object, items []any, source, namespace string) []Object {
 	for _, item := range items {
 		if content, ok := item.(map[string]any); ok {
-			objects = append(objects, c.newObject(content, source, namespace, hook))
+			objects = append(objects, c.newObject(content, source, namespace))
 		}
 	}
 	return objects
 }
 
-func (c *Client) newObject(content map[string]any, source, namespace string, hook bool) Object {
+func (c *Client) newObject(content map[string]any, source, namespace string) Object {
 	metadata, _ := content["metadata"].(map[string]any)
 	ref := Ref{
 		APIVersion: text(content, "apiVersion"), Kind: text(content, "kind"),
 		Namespace: text(metadata, "namespace"), Name: text(metadata, "name"),
 	}
-	return Object{Ref: c.scoped(ref, namespace), Hook: hook, Source: source, Content: content}
+	return Object{Ref: c.scoped(ref, namespace), Hook: isHook(content), Source: source, Content: content}
+}
+
+func isHook(content map[string]any) bool {
+	metadata, _ := content["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	_, hook := annotations[release.HookAnnotation]
+	return hook
 }
 
 func text(fields map[string]any, key string) string {
