@@ -245,7 +245,11 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(data[plan.PlanKey], data[plan.ManifestKey])
-	f.Add(zipped(f, []byte(`{"digest":"","changes":[{"fields":[{"lines":[""]}]}]}`)), zipped(f, nil))
+	odd := &plan.Plan{Digest: plan.Digest(plan.Inputs{}), Changes: []plan.Change{{Fields: []plan.Field{{Lines: []string{"", "é"}}}}}, Generated: plan.Paths{"x": nil, "": {""}}}
+	if data, err = plan.Encode(odd, ""); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data[plan.PlanKey], data[plan.ManifestKey])
 	f.Add([]byte{}, []byte("x"))
 	f.Fuzz(func(t *testing.T, planData, manifest []byte) {
 		decoded, _, err := plan.Decode(map[string][]byte{plan.PlanKey: planData, plan.ManifestKey: manifest})

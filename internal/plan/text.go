@@ -142,10 +142,10 @@ func (p *page) field(field Field) {
 	}
 	p.line(3, marks(field.Action), text)
 	for _, line := range field.Lines {
-		switch mark := line[:1]; mark {
-		case "+", "-":
+		// A stored plan may hold anything, an empty line too.
+		if mark := line[:min(1, len(line))]; mark == "+" || mark == "-" {
 			p.line(5, mark, line[1:])
-		default:
+		} else {
 			p.line(5, "", " "+line)
 		}
 	}
