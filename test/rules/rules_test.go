@@ -159,6 +159,8 @@ var directions = []direction{
 	{from: "internal/deploy", to: module + "/internal/channel", why: "customer and vendor share internal/catalog and nothing else"},
 	{from: "internal/deploy", to: "k8s.io/client-go", why: "the deploy server runs anywhere: it knows no cluster"},
 	{from: "internal/server", to: "k8s.io/", why: "W&B Server runs alone on a laptop: it knows no cluster"},
+	{from: "internal/probe/report", to: "k8s.io/", why: "the server prints reports, and knows no cluster"},
+	{from: "internal/probe", to: "k8s.io/client-go", why: "judging a report is pure: helm runs the probe"},
 	{from: "internal/server", to: module + "/internal/operator", why: "programs do not import each other"},
 	{from: "internal/server", to: module + "/internal/console", why: "programs do not import each other"},
 	{from: "internal/console", to: module + "/internal/server", except: []string{"_test.go"}, why: "programs do not import each other; the console works while the application is down"},
