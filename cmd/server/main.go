@@ -44,8 +44,8 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use: "server", Short: "W&B Server: accounts, API keys, the GraphQL of the wandb client, and the web application",
 		Long: "W&B Server: accounts, API keys, the GraphQL of the wandb client, and the web application.\n\n" +
-			"Configuration can also be set by environment variables: each flag of `server serve`, and each that every command has, " +
-			"by its name in upper snake case, --data-dir by DATA_DIR. A flag wins. In a pod the variables are set already.",
+			"Configuration can also be set by environment variables: each flag of `server serve` and `server probe`, and each that every " +
+			"command has, by its name in upper snake case, --data-dir by DATA_DIR. A flag wins. In a pod the variables are set already.",
 		Version: version.Version, SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd, os.LookupEnv) },
 	}
@@ -59,7 +59,7 @@ func command() *cobra.Command {
 	f.StringVar(&s.MySQL.CACertPath, "mysql-ca-cert-path", "", "PEM file of the certificate authority of MySQL; makes encryption mandatory")
 	f.BoolVar(&s.SkipMigrations, "skip-migrations", false, "leave the database's schema to `server migrate`")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(serveCommand(s), migrateCommand(s), adminCommand(s))
+	root.AddCommand(serveCommand(s), migrateCommand(s), probeCommand(), adminCommand(s))
 	return root
 }
 
@@ -112,7 +112,7 @@ func fromEnvironment(cmd *cobra.Command, lookup func(string) (string, bool)) err
 		}
 	}
 	cmd.InheritedFlags().VisitAll(set)
-	if cmd.Name() == "serve" {
+	if cmd.Name() == "serve" || cmd.Name() == "probe" {
 		cmd.LocalFlags().VisitAll(set)
 	}
 	return failed

@@ -303,7 +303,7 @@ func reference(root *cobra.Command) string {
 			if c.Example != "" {
 				fmt.Fprintf(&b, "```sh\n%s\n```\n\n", strings.ReplaceAll(strings.TrimSpace(c.Example), "\n  ", "\n"))
 			}
-			table(&b, c.LocalNonPersistentFlags(), c.Name() == "serve")
+			table(&b, c.LocalNonPersistentFlags(), c.Name() == "serve" || c.Name() == "probe")
 		}
 		for _, child := range c.Commands() {
 			if child.Name() != "completion" && child.Name() != "help" {
