@@ -82,6 +82,7 @@ type Client struct {
 
 	charts   *chartCache
 	releases *releaseCache
+	facts    factCache
 
 	mu                 sync.Mutex
 	capabilities       *common.Capabilities
