@@ -147,17 +147,7 @@ spec:
     {{- . | nindent 4 }}
     {{- end }}
     {{- if include "wandb.customCA" $root }}
-    - name: ca-certs
-      projected:
-        sources:
-          {{- if $global.customCACerts }}
-          - configMap:
-              name: {{ include "wandb.fullname" $root }}-ca-certs
-          {{- end }}
-          {{- with $global.caCertsConfigMap }}
-          - configMap:
-              name: {{ . }}
-          {{- end }}
+    {{- include "wandb.caVolume" $root | nindent 4 }}
     {{- end }}
     {{- with $values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
@@ -170,4 +160,20 @@ spec:
 {{- with (.Values.global).banners }}{{ $_ := set $env "BANNERS" (toJson .) }}{{ end -}}
 {{- if include "wandb.customCA" . }}{{ $_ := set $env "SSL_CERT_DIR" "/etc/ssl/certs:/certs" }}{{ end -}}
 {{- toYaml $env -}}
+{{- end -}}
+
+{{/* The certificate authorities of the values, as a volume; only where there are any. */}}
+{{- define "wandb.caVolume" -}}
+{{- $global := .Values.global | default dict -}}
+- name: ca-certs
+  projected:
+    sources:
+      {{- if $global.customCACerts }}
+      - configMap:
+          name: {{ include "wandb.fullname" . }}-ca-certs
+      {{- end }}
+      {{- with $global.caCertsConfigMap }}
+      - configMap:
+          name: {{ . }}
+      {{- end }}
 {{- end -}}
