@@ -39,6 +39,8 @@ type settings struct {
 	airgapped            bool
 	chartsDir, cacheDir  string
 	sources, kinds       string
+	notifyURL, notifyKey string
+	notifyKinds          string
 	metrics, probes      string
 	leaderElect, managed bool
 }
@@ -65,6 +67,9 @@ func (s *settings) addOwn(f *pflag.FlagSet) {
 	f.StringVar(&s.cacheDir, "helm-cache-home", "", "folder for downloaded charts; empty keeps them in memory")
 	f.StringVar(&s.sources, "chart-sources", "", "comma-separated prefixes of URLs that charts may come from; empty means any")
 	f.StringVar(&s.kinds, "allow-cluster-objects", "", "comma-separated kinds that charts may make outside their namespace")
+	f.StringVar(&s.notifyURL, "notify-url-file", "", "file with the URL of a webhook that is told what happens; empty tells nobody")
+	f.StringVar(&s.notifyKey, "notify-key-file", "", "file with the key that notifications are signed with; empty signs nothing")
+	f.StringVar(&s.notifyKinds, "notify-kinds", "", "comma-separated kinds of notifications; empty means all")
 	f.StringVar(&s.metrics, "metrics-bind-address", ":8080", "address of metrics; 0 turns them off")
 	f.StringVar(&s.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	f.BoolVar(&s.leaderElect, "leader-elect", false, "act only while holding the Lease of the leader")
@@ -148,7 +153,8 @@ func (s *settings) config(ctx context.Context, log logr.Logger) (operator.Config
 		WatchNamespaces: s.namespaces(), Isolated: isolated,
 		ChannelURL: s.channelURL, Trust: channel.Trust(s.trust), Verifier: verifier, Airgapped: s.airgapped, Keys: keys,
 		ChartsDir: s.chartsDir, ChartSources: operator.Namespaces(s.sources), CacheDir: s.cacheDir,
-		ClusterKinds:   operator.Namespaces(s.kinds),
+		ClusterKinds:  operator.Namespaces(s.kinds),
+		NotifyURLFile: s.notifyURL, NotifyKeyFile: s.notifyKey, NotifyKinds: operator.Namespaces(s.notifyKinds),
 		MetricsAddress: s.metrics, ProbeAddress: s.probes, LeaderElect: s.leaderElect,
 	}, nil
 }

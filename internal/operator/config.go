@@ -3,6 +3,7 @@ package operator
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/kubewandb/kubewandb/internal/channel"
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/license"
+	"github.com/kubewandb/kubewandb/internal/notify"
+	"github.com/kubewandb/kubewandb/internal/version"
 )
 
 // LeaderElectionID is the name of the Lease that today's operator uses too, so that the two never act at once.
@@ -55,6 +58,14 @@ type Config struct {
 	// ClusterKinds lists kinds that charts may make outside the namespace of their release.
 	ClusterKinds []string
 
+	// NotifyURLFile holds the URL of a webhook that is told about changes of state; empty tells nobody. It is read before
+	// each request, so that a rotated URL counts at once.
+	NotifyURLFile string
+	// NotifyKeyFile holds the key that notifications are signed with; empty signs nothing.
+	NotifyKeyFile string
+	// NotifyKinds are the kinds of notifications that are sent; empty means all.
+	NotifyKinds []string
+
 	// MetricsAddress and ProbeAddress are listened on; "0" turns either off.
 	MetricsAddress, ProbeAddress string
 	LeaderElect                  bool
@@ -95,7 +106,41 @@ func (c *Config) settle() error {
 			Hint: "Set CHANNEL_TRUST to TLS or Signed.",
 		}
 	}
+	return c.settleNotices()
+}
+
+// settleNotices refuses what would keep every notification from being sent. A file that is not readable now may be later:
+// the operator starts, and each notification tells in the log.
+func (c *Config) settleNotices() error {
+	if _, err := notify.ParseKinds(c.NotifyKinds); err != nil {
+		return fmt.Errorf("start operator: %w", err)
+	}
+	if c.NotifyURLFile == "" && c.NotifyKeyFile != "" {
+		return &fault.Error{
+			Reason: notify.ReasonConfigInvalid, Op: "start operator: there is a key for notifications and no webhook to send them to",
+			Hint: "Set NOTIFY_URL_FILE (chart value notifications.secretName), or unset NOTIFY_KEY_FILE.",
+		}
+	}
 	return nil
+}
+
+// notices makes what sends notifications; nil where nobody is to be told. What came of each is reported to report.
+func (c *Config) notices(report func(notify.Kind, notify.Outcome)) (*notify.Sender, error) {
+	if c.NotifyURLFile == "" {
+		return nil, nil
+	}
+	kinds, err := notify.ParseKinds(c.NotifyKinds)
+	if err != nil {
+		return nil, err // a fault that says it all
+	}
+	options := notify.Options{
+		URL: notify.URLFile(c.NotifyURLFile), Kinds: kinds, UserAgent: version.UserAgent(program), Report: report,
+		Logger: slog.New(logr.ToSlogHandler(c.Logger.WithName("notify"))),
+	}
+	if c.NotifyKeyFile != "" {
+		options.Key = notify.KeyFile(c.NotifyKeyFile)
+	}
+	return notify.New(options), nil
 }
 
 // Namespaces reads a comma-separated list; spaces, empty entries and repetitions are dropped.
