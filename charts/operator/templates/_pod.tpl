@@ -67,6 +67,11 @@ two entries of one name cannot be applied.
 {{- if $channel.jwks }}{{ $own = append $own (dict "name" "LICENSE_JWKS_FILE" "value" "/etc/kubewandb/jwks.json") }}{{ end -}}
 {{- if or $channel.root ($channel.rootSecret).name }}{{ $own = append $own (dict "name" "CHANNEL_ROOT_FILE" "value" "/etc/kubewandb/root.json") }}{{ end -}}
 {{- if include "operator.customCA" . }}{{ $own = append $own (dict "name" "SSL_CERT_DIR" "value" "/etc/ssl/certs:/certs") }}{{ end -}}
+{{- with .Values.notifications }}{{ if .secretName -}}
+{{- $own = append $own (dict "name" "NOTIFY_URL_FILE" "value" "/etc/kubewandb-notify/url") }}
+{{- if .signingKeyKey }}{{ $own = append $own (dict "name" "NOTIFY_KEY_FILE" "value" "/etc/kubewandb-notify/key") }}{{ end -}}
+{{- if .kinds }}{{ $own = append $own (dict "name" "NOTIFY_KINDS" "value" (join "," .kinds)) }}{{ end -}}
+{{- end }}{{ end -}}
 {{- $extra := .Values.extraEnv | default list -}}
 {{- $taken := list -}}
 {{- range $extra }}{{ $taken = append $taken .name }}{{ end -}}
@@ -102,6 +107,20 @@ two entries of one name cannot be applied.
               path: root.json
       {{- end }}
 {{- end }}
+{{- with .Values.notifications }}{{ if .secretName }}
+- name: notifications
+  secret:
+    secretName: {{ .secretName }}
+    {{- /* The operator starts without it, and reads it before each notification. */}}
+    optional: true
+    items:
+      - key: {{ .urlKey | default "url" }}
+        path: url
+      {{- with .signingKeyKey }}
+      - key: {{ . }}
+        path: key
+      {{- end }}
+{{- end }}{{ end }}
 {{- if include "operator.customCA" . }}
 - name: ca-certs
   projected:
@@ -133,6 +152,11 @@ two entries of one name cannot be applied.
 {{- if include "operator.channelMounted" . }}
 - name: channel
   mountPath: /etc/kubewandb
+  readOnly: true
+{{- end }}
+{{- if (.Values.notifications).secretName }}
+- name: notifications
+  mountPath: /etc/kubewandb-notify
   readOnly: true
 {{- end }}
 {{- if include "operator.customCA" . }}
