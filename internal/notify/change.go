@@ -64,9 +64,9 @@ func releaseChanges(before, after *appsv1.WeightsAndBiasesStatus) []Notification
 	}
 	switch {
 	case released.Reason == appsv1.ReasonRolledBack:
-		return []Notification{fromCondition(RolledBack, after, released)}
+		return []Notification{fromFailure(RolledBack, after, released)}
 	case released.Status == metav1.ConditionFalse && !quiet(released.Reason) && !repeated(before, released):
-		return []Notification{fromCondition(ReleaseFailed, after, released)}
+		return []Notification{fromFailure(ReleaseFailed, after, released)}
 	}
 	return nil
 }
@@ -246,6 +246,16 @@ func fromHistory(kind Kind, after *appsv1.WeightsAndBiasesStatus, entry appsv1.H
 		n.Message = cmp.Or(n.Message, released.Message)
 	}
 	n.Reason = cmp.Or(n.Reason, appsv1.ReasonReleaseFailed)
+	return n
+}
+
+// fromFailure names the release that failed, which is not the one that runs; where no plan names it, nothing does.
+func fromFailure(kind Kind, after *appsv1.WeightsAndBiasesStatus, condition *metav1.Condition) Notification {
+	n := fromCondition(kind, after, condition)
+	n.Release = ""
+	if plan := after.Plan; plan != nil {
+		n.Release = cmp.Or(plan.Release, plan.ChartVersion)
+	}
 	return n
 }
 

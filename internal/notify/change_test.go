@@ -237,6 +237,18 @@ func TestChangeCarriesWhatAPersonNeeds(t *testing.T) {
 	}
 }
 
+func TestFailureWithoutARevisionDoesNotBlameWhatRuns(t *testing.T) {
+	after := state("Released=False ChartNotFound")
+	after.Release = &appsv1.ReleaseStatus{Name: "runs", ChartVersion: "1.0.0"}
+	if got := Changes(nil, after, noon); len(got) != 1 || got[0].Release != "" {
+		t.Errorf("without a plan: %+v", got)
+	}
+	after.Plan = &appsv1.PlanStatus{Digest: "sha256:1", ChartVersion: "9.9.9"}
+	if got := Changes(nil, after, noon); len(got) != 1 || got[0].Release != "9.9.9" {
+		t.Errorf("with a plan: %+v", got)
+	}
+}
+
 // The decision reads the status alone: however often a sequence of passes is repeated or broken off by a restart, each
 // stage is told once.
 func TestLicenceIsToldOncePerStage(t *testing.T) {
