@@ -155,7 +155,6 @@ func TestProbeSkipsWhatItCannotCheck(t *testing.T) {
 }
 
 func TestProbeTellsWhatIsWrong(t *testing.T) {
-	s := startSite(t)
 	answer := func(path string, answer http.HandlerFunc) *func(http.ResponseWriter, *http.Request) bool {
 		meddle := func(w http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Path != path {
@@ -172,11 +171,11 @@ func TestProbeTellsWhatIsWrong(t *testing.T) {
 	}
 	for sentence, test := range map[string]struct {
 		meddle    *func(http.ResponseWriter, *http.Request) bool
-		arguments []string
+		arguments func(s *site) []string
 		failing   map[string]string
 	}{
 		"a certificate of an unknown authority": {
-			arguments: []string{"--host", s.outside},
+			arguments: func(s *site) []string { return []string{"--host", s.outside} },
 			failing:   map[string]string{"outside/sign-in": "global.customCACerts", "outside/api": "unknown authority", "outside/cors": "unknown authority", "outside/viewer": "unknown authority"},
 		},
 		"another program answers for the API": {
@@ -215,22 +214,28 @@ func TestProbeTellsWhatIsWrong(t *testing.T) {
 			failing: map[string]string{"outside/sign-in": "larger than 1048576 bytes"},
 		},
 		"the external URL is not that of the configuration": {
-			arguments: []string{"--host", strings.Replace(s.outside, "127.0.0.1", "127.0.0.2", 1), "--ca-file", s.caFile},
+			arguments: func(s *site) []string {
+				return []string{"--host", strings.Replace(s.outside, "127.0.0.1", "127.0.0.2", 1), "--ca-file", s.caFile}
+			},
 			failing: map[string]string{"inside/cors": "global.host must be the URL", "outside/sign-in": "127.0.0.2", "outside/api": "127.0.0.2",
 				"outside/cors": "127.0.0.2", "outside/viewer": "127.0.0.2"},
 		},
 		"a key that is refused": {
-			arguments: []string{"--host", s.outside, "--ca-file", s.caFile, "--api-key", strings.Repeat("c0de", 10)},
-			failing:   map[string]string{"inside/viewer": "the API key is refused", "outside/viewer": "the API key is refused"},
+			arguments: func(s *site) []string {
+				return []string{"--host", s.outside, "--ca-file", s.caFile, "--api-key", strings.Repeat("c0de", 10)}
+			},
+			failing: map[string]string{"inside/viewer": "the API key is refused", "outside/viewer": "the API key is refused"},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			s := startSite(t)
 			s.meddle.Store(test.meddle)
-			arguments := test.arguments
-			if arguments == nil {
-				arguments = []string{"--host", s.outside, "--ca-file", s.caFile}
+			arguments := []string{"--host", s.outside, "--ca-file", s.caFile}
+			if test.arguments != nil {
+				arguments = test.arguments(s)
 			}
-			results, output, err := s.probe(t, append([]string{"--api-key", s.key, "--timeout", "4s"}, arguments...)...)
+			results, output, err := s.probe(t, append([]string{"--api-key", s.key, "--timeout", "6s"}, arguments...)...)
 			if want := fmt.Sprintf("%d of 9 checks failed", len(test.failing)); err == nil || err.Error() != want {
 				t.Errorf("the command ended with %v, want %s", err, want)
 			}

@@ -56,17 +56,31 @@ func (c *Client) newHookObject(hook *release.Hook, namespace string) (*hookObjec
 
 func (o *hookObject) ref() string { return o.wanted.GetKind() + " " + o.wanted.GetName() }
 
+// find returns the object that has the name of this one; nil where there is none.
+func (o *hookObject) find(ctx context.Context) (*unstructured.Unstructured, error) {
+	found, err := o.resource.Get(ctx, o.wanted.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", o.ref(), err)
+	}
+	return found, nil
+}
+
+// madeFromHook tells whether an object was made from a hook of some chart.
+func madeFromHook(object *unstructured.Unstructured) bool {
+	return object.GetAnnotations()[release.HookAnnotation] != ""
+}
+
 // remove deletes what an earlier run left, and waits until it is gone. An object of that name that is no hook belongs to
 // somebody else, and stays.
 func (o *hookObject) remove(ctx context.Context) error {
-	left, err := o.resource.Get(ctx, o.wanted.GetName(), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
+	left, err := o.find(ctx)
+	if err != nil || left == nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("look for %s: %w", o.ref(), err)
-	}
-	if left.GetAnnotations()[release.HookAnnotation] == "" {
+	if !madeFromHook(left) {
 		return &fault.Error{
 			Reason: v1.ReasonProbeUnusable, Op: "replace " + o.ref(), Err: errors.New("an object of that name exists and is no hook"),
 			Hint: "Remove it, or give the hook of the chart another name.",

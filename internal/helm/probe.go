@@ -65,6 +65,32 @@ func (c *Client) Probe(ctx context.Context, namespace, name string, timeout time
 	return found, nil
 }
 
+// ClearProbe removes what probes of the highest revision have left, so that an uninstallation leaves nothing behind: Helm
+// forgets hooks together with the release. Objects of that name that are no hooks stay. Nothing left is no error.
+func (c *Client) ClearProbe(ctx context.Context, namespace, name string) error {
+	op := "remove what the probe of release " + name + " has left"
+	ctx, cancel := within(ctx, requestTimeout)
+	defer cancel()
+	hooks, err := c.lastTestHooks(ctx, namespace, name)
+	if err != nil {
+		return failed(op, v1.ReasonUninstallFailed, err, nil)
+	}
+	for _, hook := range slices.Backward(hooks) {
+		object, err := c.newHookObject(hook, namespace)
+		if err != nil {
+			continue // no probe can have made it
+		}
+		left, err := object.find(ctx)
+		if err == nil && left != nil && madeFromHook(left) {
+			err = object.delete(ctx, left)
+		}
+		if err != nil {
+			return failed(op, v1.ReasonUninstallFailed, err, nil)
+		}
+	}
+	return nil
+}
+
 func (c *Client) lastTestHooks(ctx context.Context, namespace, name string) ([]*release.Hook, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

@@ -377,8 +377,24 @@ func TestAProbeRemovesOnlyHooks(t *testing.T) {
 	if _, err := k.Probe(t.Context(), k.namespace, "demo", time.Minute); fault.Reason(err, "") != v1.ReasonProbeUnusable || fault.Hint(err) == "" {
 		t.Errorf("a pod that is no hook has the name of the hook: %v", err)
 	}
+	if err := k.ClearProbe(t.Context(), k.namespace, "demo"); err != nil {
+		t.Error(err)
+	}
 	if left, err := k.kube.CoreV1().Pods(k.namespace).Get(t.Context(), "demo-test", metav1.GetOptions{}); err != nil || left.UID != made.UID {
 		t.Errorf("the pod of somebody else is gone: %v", err)
+	}
+}
+
+func TestWhatAProbeLeavesCanBeCleared(t *testing.T) {
+	k := newKubelet(t, map[string]ending{"demo-test": {}})
+	k.install(t, chartWith(map[string]string{"test": testHook("Job", "demo-test", "")}), nil)
+	if _, err := k.Probe(t.Context(), k.namespace, "demo", time.Minute); err != nil || !k.left(t, "Job") {
+		t.Fatalf("the Job is left: %v, %v", k.left(t, "Job"), err)
+	}
+	for _, release := range []string{"demo", "demo", "another"} {
+		if err := k.ClearProbe(t.Context(), k.namespace, release); err != nil || k.left(t, "Job") {
+			t.Errorf("clearing %s: %v, the Job is left: %v", release, err, k.left(t, "Job"))
+		}
 	}
 }
 
