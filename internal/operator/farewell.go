@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
@@ -55,7 +56,7 @@ func ReleaseFinalizers(ctx context.Context, farewell Farewell) error {
 		return fmt.Errorf("list resources: %w", err)
 	}
 	for _, resource := range names {
-		if err := releaseOne(ctx, api, resource); err != nil {
+		if err := farewell.releaseOne(ctx, api, resource); err != nil {
 			return fmt.Errorf("release %s/%s: %w", resource.Namespace, resource.Name, err)
 		}
 		farewell.Logger.Info("finalizer released", "namespace", resource.Namespace, "name", resource.Name)
@@ -86,10 +87,9 @@ func (f Farewell) stopOperator(ctx context.Context, api client.Client) error {
 
 // resources lists what may carry our finalizer: everywhere, or where the operator has rights if it may not look
 // everywhere.
-func (f Farewell) resources(ctx context.Context, api client.Client) ([]metav1.PartialObjectMetadata, error) {
-	list := func(options ...client.ListOption) ([]metav1.PartialObjectMetadata, error) {
-		found := &metav1.PartialObjectMetadataList{}
-		found.SetGroupVersionKind(appsv1.GroupVersion().WithKind(appsv1.Kind + "List"))
+func (f Farewell) resources(ctx context.Context, api client.Client) ([]appsv1.WeightsAndBiases, error) {
+	list := func(options ...client.ListOption) ([]appsv1.WeightsAndBiases, error) {
+		found := &appsv1.WeightsAndBiasesList{}
 		err := api.List(ctx, found, options...)
 		if apierrors.IsNotFound(err) {
 			return nil, nil
@@ -110,13 +110,24 @@ func (f Farewell) resources(ctx context.Context, api client.Client) ([]metav1.Pa
 	return found, nil
 }
 
-func releaseOne(ctx context.Context, api client.Client, resource metav1.PartialObjectMetadata) error {
-	if !slices.Contains(resource.Finalizers, appsv1.Finalizer) {
-		return nil
-	}
-	resource.SetGroupVersionKind(appsv1.GroupVersionKind())
-	before := resource.DeepCopy()
-	resource.Finalizers = slices.DeleteFunc(resource.Finalizers, func(name string) bool { return name == appsv1.Finalizer })
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	return client.IgnoreNotFound(api.Patch(ctx, &resource, patch))
+// releaseOne takes our finalizer off a resource, and tries again where somebody else wrote meanwhile.
+func (f Farewell) releaseOne(ctx context.Context, api client.Client, resource appsv1.WeightsAndBiases) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if claimed := resource.Status.Operator; claimed != "" && claimed != f.Namespace {
+			return nil // another operator looks after it, and stays
+		}
+		if !slices.Contains(resource.Finalizers, appsv1.Finalizer) {
+			return nil
+		}
+		changed := resource.DeepCopy()
+		changed.Finalizers = slices.DeleteFunc(changed.Finalizers, func(name string) bool { return name == appsv1.Finalizer })
+		patch := client.MergeFromWithOptions(&resource, client.MergeFromWithOptimisticLock{})
+		err := client.IgnoreNotFound(api.Patch(ctx, changed, patch))
+		if apierrors.IsConflict(err) {
+			if read := api.Get(ctx, client.ObjectKeyFromObject(changed), &resource); read != nil {
+				return client.IgnoreNotFound(read)
+			}
+		}
+		return err // retry tests for conflicts, the caller names the resource
+	})
 }
