@@ -169,7 +169,7 @@ func TestTodaysChartLayoutInstalls(t *testing.T) {
 	p := newPlace(t, newAudited(t).as(t, "administrator"))
 	p.vendor.add(t, "1.0.0", umbrella())
 	file, environment := p.installOperator(map[string]any{
-		"rbac": map[string]any{"profile": "upstream"}, "allowClusterObjects": []any{"ClusterRole", "ClusterRoleBinding"},
+		"rbac": map[string]any{"profile": "upstream"},
 	})
 	p.create()
 	operator := p.run(file, environment)

@@ -75,3 +75,12 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/* Kinds that charts may make outside the namespace of their release; profile upstream adds what today's chart makes. */}}
+{{- define "operator.clusterKinds" -}}
+{{- $kinds := .Values.allowClusterObjects | default list -}}
+{{- if eq ((.Values.rbac).profile | default "default") "upstream" -}}
+{{- $kinds = concat $kinds (list "ClusterRole" "ClusterRoleBinding" "PriorityClass") | uniq -}}
+{{- end -}}
+{{- $kinds | toJson -}}
+{{- end }}
