@@ -145,11 +145,7 @@ func (p *plugin) adoptionOf(ctx context.Context, found *helm.Release, resource *
 
 // objectKey names an object whatever version of its kind is spoken of.
 func objectKey(apiVersion, kind, namespace, name, fallback string) string {
-	group, _, grouped := strings.Cut(apiVersion, "/")
-	if !grouped {
-		group = ""
-	}
-	return strings.Join([]string{group, kind, cmp.Or(namespace, fallback), name}, "/")
+	return plan.Object{APIVersion: apiVersion, Kind: kind, Namespace: cmp.Or(namespace, fallback), Name: name}.Key()
 }
 
 // marked are the kinds whose objects version 1.x of the operator made its resource the owner of.

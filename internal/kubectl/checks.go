@@ -1,8 +1,6 @@
 package kubectl
 
-import (
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 // checks are the commands that look at what the operator would meet.
 func (p *plugin) checks() []*cobra.Command {
@@ -21,5 +19,20 @@ func (p *plugin) checks() []*cobra.Command {
 	}
 	adopt.Flags().StringVar(&resource, "name", "", "name of the resource that takes it over; default: the name of the release")
 	p.format(adopt, formatText, formatJSON, formatYAML)
-	return []*cobra.Command{adopt}
+
+	var flags preflightFlags
+	before := &cobra.Command{
+		Use: "preflight [name]", Short: "Check what a release needs of the cluster, with your own rights",
+		Long: "Check what a release needs of the cluster and its surroundings, with your own rights: version of Kubernetes, classes, room on nodes, " +
+			"database, bucket, licence and the way out. Values come from the layers of a resource, or from a file. Database and bucket are asked from " +
+			"here; what only pods can reach is no finding.\n\nExit codes: 0 nothing stands in the way; 1 a check failed; 2 error.",
+		Example: "  kubectl wandb preflight -f values.yaml\n  kubectl wandb preflight wandb -o json",
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(c *cobra.Command, args []string) error { return p.preflight(c.Context(), first(args), flags) },
+	}
+	before.Flags().StringVarP(&flags.file, "filename", "f", "", "file of Helm values, or of a WeightsAndBiases; - means standard input")
+	before.Flags().StringVar(&flags.channel, "channel-url", "", "base URL of the deploy server, to check the way to it")
+	before.Flags().BoolVar(&flags.airgapped, "airgapped", false, "nothing outside is ever asked")
+	p.format(before, formatText, formatJSON, formatYAML)
+	return []*cobra.Command{before, adopt}
 }

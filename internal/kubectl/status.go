@@ -444,8 +444,9 @@ func (p *plugin) verify(ctx context.Context, name string) error {
 		if view.Condition == nil {
 			return "The probe of this release has not run yet.\n"
 		}
-		b.WriteString(b.mark(conditionMark(*view.Condition)) + " " + clean(view.Condition.Reason+": "+view.Condition.Message) +
-			", " + due(view.Condition.LastTransitionTime.Time, b.now) + "\n")
+		told := &table{style: b.firstMarked}
+		told.add(conditionMark(*view.Condition), view.Condition.Reason, "since "+span(b.now.Sub(view.Condition.LastTransitionTime.Time)), view.Condition.Message)
+		told.write(&b.Builder, "")
 		rows := &table{style: b.firstMarked}
 		for _, check := range view.Checks {
 			rows.add(checkMark(check.Result), check.Name, check.Result, check.Message)
