@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -65,19 +66,7 @@ var ada struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, namespace: testenv.Namespace(t), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	ada.Do(func() {
-		config := testenv.As(t, caller, "system:masters")
-		file := clientcmdapi.NewConfig()
-		file.Clusters["test"] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
-		file.AuthInfos["test"] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
-		file.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test"}
-		file.CurrentContext = "test"
-		content, err := clientcmd.Write(*file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ada.kubeconfig = content
-	})
+	ada.Do(func() { ada.kubeconfig = kubeconfigOf(t, testenv.As(t, caller, "system:masters")) })
 	if err := os.WriteFile(b.kubeconfig, ada.kubeconfig, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +82,20 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func kubeconfigOf(t *testing.T, config *rest.Config) []byte {
+	t.Helper()
+	file := clientcmdapi.NewConfig()
+	file.Clusters["test"] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
+	file.AuthInfos["test"] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
+	file.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test"}
+	file.CurrentContext = "test"
+	content, err := clientcmd.Write(*file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }
 
 // run runs one command line in the bench's namespace.

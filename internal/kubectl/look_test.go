@@ -1,18 +1,23 @@
 package kubectl_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/kubectl"
+	"github.com/kubewandb/kubewandb/internal/testenv"
 )
 
 func TestExplainTellsWhereEachValueComesFrom(t *testing.T) {
@@ -160,6 +165,91 @@ func TestTheResourceIsFoundOrNamed(t *testing.T) {
 	}
 	if code, _, errs := b.run("status", "nobody"); code != kubectl.ExitError || !strings.Contains(errs, "does not exist") {
 		t.Errorf("unknown: exit code %d: %s", code, errs)
+	}
+}
+
+// shown collects what a command writes while it runs, and tells of each write.
+type shown struct {
+	mu    sync.Mutex
+	text  strings.Builder
+	wrote chan struct{}
+}
+
+func (s *shown) Write(data []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case s.wrote <- struct{}{}:
+	default:
+	}
+	return s.text.Write(data)
+}
+
+func (s *shown) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func TestStatusWatchesUntilItIsInterrupted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.resource(nil)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	out, errs := &shown{wrote: make(chan struct{}, 1)}, &shown{}
+	code := make(chan int, 1)
+	go func() {
+		code <- kubectl.Execute(ctx, []string{"status", "--watch", "--kubeconfig", b.kubeconfig, "-n", b.namespace},
+			kubectl.Streams{In: strings.NewReader(""), Out: out, Err: errs})
+	}()
+	<-out.wrote
+	b.status(func(status *appsv1.WeightsAndBiasesStatus) { status.NextStep = "the next step is new" })
+	for !strings.Contains(out.String(), "the next step is new") {
+		select {
+		case <-out.wrote:
+		case <-ctx.Done():
+			t.Fatalf("the change was not shown:\n%s", out)
+		}
+	}
+	cancel()
+	if got := <-code; got != kubectl.ExitDone || errs.String() != "" {
+		t.Errorf("exit code %d: %s", got, errs)
+	}
+}
+
+func TestMissingRightsComeWithAHint(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.resource(nil)
+	b.active()
+	if err := os.WriteFile(b.kubeconfig, kubeconfigOf(t, testenv.As(t, "mallory-"+b.namespace)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := b.run("status"); code != kubectl.ExitError || !strings.Contains(errs, "auth can-i") {
+		t.Errorf("without any right: exit code %d: %s", code, errs)
+	}
+	b.create(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "reader"}, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{"apps.wandb.com"}, Resources: []string{"weightsandbiases"}, Verbs: []string{"get", "list"},
+	}}})
+	b.create(&rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "reader"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory-" + b.namespace}},
+	})
+	until := time.Now().Add(deadline)
+	for { // the API server learns of a new binding a moment later
+		code, _, errs := b.run("status")
+		if code == kubectl.ExitDone {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("with the right to read resources: exit code %d: %s", code, errs)
+		}
+	}
+	for _, command := range []string{"explain", "suspend"} {
+		if code, out, errs := b.run(command); code != kubectl.ExitError || !strings.Contains(errs, "auth can-i") || out != "" {
+			t.Errorf("%s: exit code %d: %s%s", command, code, out, errs)
+		}
 	}
 }
 

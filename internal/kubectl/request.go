@@ -130,8 +130,8 @@ func (p *plugin) await(ctx context.Context, flags waitFlags, before *appsv1.Weig
 			p.say("hint: %s", failed.last.Hint)
 		}
 		return no()
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
-		p.say("✗ the operator has not come to an end within %s. The request stays; \"kubectl wandb status %s\" tells more.", flags.timeout, before.Name)
+	case err != nil && ctx.Err() != nil:
+		p.say("✗ no end was seen within %s. The request stays; \"kubectl wandb status %s\" tells more.", flags.timeout, before.Name)
 		return &verdict{ExitTimeout}
 	case err != nil:
 		return err

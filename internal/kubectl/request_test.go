@@ -52,6 +52,15 @@ func TestRequestsAreWrittenWithWhoAndWhenAndLeaveTheRestAlone(t *testing.T) {
 			t.Errorf("key %s changed", key)
 		}
 	}
+	resource := &appsv1.WeightsAndBiases{}
+	if err := b.client.Get(t.Context(), b.key("wandb"), resource); err != nil {
+		t.Fatal(err)
+	}
+	for _, fields := range resource.ManagedFields {
+		if fields.Manager == "kubectl-wandb" {
+			t.Error("the command line wrote the resource, which a GitOps tool would revert")
+		}
+	}
 	version := after.ResourceVersion
 	if out := b.ok("resume"); !strings.Contains(out, "Nothing was suspended") || b.userLayer().ResourceVersion != version {
 		t.Errorf("resuming twice wrote something, or did not say so: %s", out)

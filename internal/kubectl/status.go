@@ -3,16 +3,12 @@ package kubectl
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/watch"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/request"
@@ -36,7 +32,7 @@ func (p *plugin) status(ctx context.Context, name string, watching bool) error {
 		return err
 	}
 	shown := resource.ResourceVersion
-	return p.follow(ctx, resource.Name, func(resource *appsv1.WeightsAndBiases) (bool, error) {
+	err = p.follow(ctx, resource.Name, func(resource *appsv1.WeightsAndBiases) (bool, error) {
 		if resource.ResourceVersion == shown {
 			return false, nil
 		}
@@ -49,6 +45,10 @@ func (p *plugin) status(ctx context.Context, name string, watching bool) error {
 		}
 		return false, p.showStatus(ctx, resource)
 	})
+	if ctx.Err() != nil { // whoever watches has seen enough
+		return nil
+	}
+	return err
 }
 
 func (p *plugin) showStatus(ctx context.Context, resource *appsv1.WeightsAndBiases) error {
@@ -60,70 +60,6 @@ func (p *plugin) showStatus(ctx context.Context, resource *appsv1.WeightsAndBias
 		}
 	}
 	return p.print(view, func() string { return statusText(view, p.streams.Now(), p.paint()) })
-}
-
-// followPause is how long to wait before a watch that ended is opened again.
-const followPause = time.Second
-
-// errGone tells that the resource was deleted while it was watched.
-var errGone = errors.New("the resource was deleted")
-
-// follow calls see with the resource as it is and as often as it changes, until see says that it is done or ctx ends,
-// which is no error of follow's: it returns ctx's.
-func (p *plugin) follow(ctx context.Context, name string, see func(*appsv1.WeightsAndBiases) (bool, error)) error {
-	for {
-		resource, err := p.resource(ctx, name)
-		if err != nil {
-			return err
-		}
-		if done, err := see(resource); done || err != nil {
-			return err
-		}
-		done, err := p.watchOnce(ctx, resource, see)
-		if done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(followPause):
-		}
-	}
-}
-
-// watchOnce watches until see is done (true), or the API server ends the watch (false).
-func (p *plugin) watchOnce(ctx context.Context, from *appsv1.WeightsAndBiases, see func(*appsv1.WeightsAndBiases) (bool, error)) (bool, error) {
-	watcher, err := p.client.Watch(ctx, &appsv1.WeightsAndBiasesList{}, &client.ListOptions{
-		Namespace: from.Namespace, FieldSelector: fields.OneTermEqualSelector("metadata.name", from.Name),
-		Raw: &metav1.ListOptions{ResourceVersion: from.ResourceVersion},
-	})
-	if err != nil {
-		if ctx.Err() != nil {
-			return false, ctx.Err()
-		}
-		return false, fmt.Errorf("watch WeightsAndBiases %s: %w", from.Name, err)
-	}
-	defer watcher.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case event, alive := <-watcher.ResultChan():
-			if !alive || event.Type == watch.Error {
-				return false, nil
-			}
-			resource, ok := event.Object.(*appsv1.WeightsAndBiases)
-			if !ok {
-				continue
-			}
-			if event.Type == watch.Deleted {
-				return false, fmt.Errorf("watch WeightsAndBiases %s: %w", from.Name, errGone)
-			}
-			if done, err := see(resource); done || err != nil {
-				return done, err
-			}
-		}
-	}
 }
 
 // page is a text for people under construction.
