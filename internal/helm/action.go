@@ -87,6 +87,11 @@ func (c *Client) apply(ctx context.Context, op string, apply Apply, run func(*se
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	secrets := append(spec.Secrets(apply.Values, nil), apply.Secrets...)
+	if apply.Definitions == v1.DefinitionsCreateReplace {
+		if err := c.replaceDefinitions(ctx, apply.Chart); err != nil {
+			return nil, err
+		}
+	}
 	rel, err := c.act(ctx, op, apply.Namespace, apply.Name, secrets, run)
 	if apply.Chart.bringsKinds() {
 		c.forgetCapabilities()
@@ -179,6 +184,7 @@ func (s *session) install(apply Apply) error {
 	install.WaitStrategy, install.WaitOptions = kube.HookOnlyStrategy, s.waitOptions()
 	install.Timeout = orTimeout(apply.Timeout)
 	install.SkipSchemaValidation, install.DisableOpenAPIValidation = true, true
+	install.Labels, install.SkipCRDs = ownerLabels(), apply.Definitions == v1.DefinitionsSkip
 	working, err := s.workingChart(apply)
 	if err != nil {
 		return err
@@ -204,6 +210,7 @@ func (s *session) upgrade(apply Apply, serverSide bool) error {
 	upgrade.WaitStrategy, upgrade.WaitOptions = kube.HookOnlyStrategy, s.waitOptions()
 	upgrade.Timeout = orTimeout(apply.Timeout)
 	upgrade.SkipSchemaValidation, upgrade.DisableOpenAPIValidation = true, true
+	upgrade.Labels, upgrade.SkipCRDs = ownerLabels(), apply.Definitions == v1.DefinitionsSkip
 	working, err := s.workingChart(apply)
 	if err != nil {
 		return err

@@ -173,6 +173,7 @@ func (c *Client) toRelease(stored *release.Release) *Release {
 		Revision:     stored.Version,
 		ValuesDigest: spec.ValuesDigest(stored.Config),
 		Objects:      c.manifestRefs(stored.Manifest, stored.Namespace),
+		Ours:         stored.Labels[OwnerLabel] != "",
 	}
 	if info := stored.Info; info != nil {
 		rel.Status = Status(info.Status)

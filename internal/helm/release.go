@@ -3,6 +3,7 @@ package helm
 import (
 	"time"
 
+	v1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/spec"
 )
@@ -42,6 +43,8 @@ type Release struct {
 	ValuesDigest string
 	// Objects of the manifest, hooks excluded, in the order in which Helm applies them.
 	Objects []Ref
+	// Ours tells that an operator of ours made the release or took it over, whoever made this revision.
+	Ours bool
 	// FirstDeployedAt belongs to revision 1, DeployedAt to this revision.
 	FirstDeployedAt time.Time
 	DeployedAt      time.Time
@@ -76,6 +79,8 @@ type Apply struct {
 	Rendered *Rendered
 	// Timeout bounds each hook of the chart. Zero means DefaultTimeout.
 	Timeout time.Duration
+	// Definitions says what happens to CustomResourceDefinitions of the chart. Empty means Create.
+	Definitions v1.DefinitionPolicy
 	// Secrets are kept out of errors and of the description in Helm's storage, beside those that Values show themselves.
 	Secrets []redact.Secret
 }

@@ -135,7 +135,7 @@ func (p *plugin) approve(ctx context.Context, name string, wanted *approval) err
 		return err
 	}
 	mark, err := p.ask(ctx, resource, func(set *request.Set, mark request.Mark) error {
-		set.Approve = &request.Approve{Mark: mark, Plan: newest.Digest}
+		set.Approve = &request.Approve{Mark: mark, Plan: newest.Digest, MadeAt: newest.CreatedAt}
 		return nil
 	})
 	if err != nil {

@@ -109,7 +109,7 @@ func (r *Reconciler) finish(ctx context.Context, v *view) error {
 // sweep removes what the operator remembers of a release that is gone. The user layer, the passwords and the identity of
 // the installation stay: a resource of the same name takes them up again.
 func (r *Reconciler) sweep(ctx context.Context, key types.NamespacedName) error {
-	for _, name := range []string{release.ActiveName(key.Name), key.Name + cachedSuffix} {
+	for _, name := range []string{release.ActiveName(key.Name), release.PlanName(key.Name), key.Name + cachedSuffix} {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: name}}
 		if err := r.live.Delete(ctx, secret); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("delete Secret %s: %w", name, err)

@@ -17,6 +17,7 @@ import (
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/catalog"
 	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/request"
 	"github.com/kubewandb/kubewandb/internal/spec"
 )
 
@@ -53,18 +54,22 @@ func channelLayer(release *catalog.Release) spec.Layer {
 	return spec.Layer{Name: spec.LayerChannel, Values: release.Values, Chart: release.Chart, Metadata: release.Metadata}
 }
 
-// userLayer reads Secret <cr>-spec-user; an absent one is an empty layer.
-func userLayer(ctx context.Context, reader client.Reader, key types.NamespacedName) (spec.Layer, error) {
+// userLayer reads Secret <cr>-spec-user: the layer and what people asked for beside it. An absent Secret is an empty layer.
+func userLayer(ctx context.Context, reader client.Reader, key types.NamespacedName) (spec.Layer, request.Set, error) {
 	name := key.Name + userSuffix
 	data, err := secretData(ctx, reader, types.NamespacedName{Namespace: key.Namespace, Name: name})
 	if err != nil || data == nil {
-		return spec.Layer{Name: spec.LayerUser}, err
+		return spec.Layer{Name: spec.LayerUser}, request.Set{}, err
 	}
 	layer, err := spec.Decode(spec.LayerUser, data)
 	if err != nil {
-		return layer, fmt.Errorf("read Secret %s: %w", name, err)
+		return layer, request.Set{}, fmt.Errorf("read Secret %s: %w", name, err)
 	}
-	return layer, nil
+	asked, err := request.Decode(data)
+	if err != nil {
+		return layer, request.Set{}, fmt.Errorf("read Secret %s: %w", name, err)
+	}
+	return layer, asked, nil
 }
 
 // secretData returns the content of a Secret, or nil where there is none.

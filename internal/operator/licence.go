@@ -46,6 +46,14 @@ func (l licence) usable() bool {
 // over tells that the licence is good but its time is over: what runs stays, and nothing newer is taken.
 func (l licence) over() bool { return fault.Reason(l.err, "") == license.ReasonExpired }
 
+// ends returns when the licence ends; zero where that is not known.
+func (l licence) ends() time.Time {
+	if l.claims == nil {
+		return time.Time{}
+	}
+	return l.claims.ExpiresAt
+}
+
 // expiresIn returns when the verdict changes by itself, or 0.
 func (l licence) expiresIn(now time.Time) time.Duration {
 	if l.claims == nil || l.claims.ExpiresAt.IsZero() {

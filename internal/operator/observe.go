@@ -2,17 +2,18 @@ package operator
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/channel"
+	"github.com/kubewandb/kubewandb/internal/drift"
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/helm"
+	"github.com/kubewandb/kubewandb/internal/notify"
 	"github.com/kubewandb/kubewandb/internal/release"
+	"github.com/kubewandb/kubewandb/internal/request"
 	"github.com/kubewandb/kubewandb/internal/spec"
 )
 
@@ -34,6 +35,14 @@ type view struct {
 
 	current *helm.Release
 	health  helm.Health
+
+	// asked is what people asked for beside the specification.
+	asked request.Set
+	// probed tells that the release declares a probe, and checked is the newest preflight.
+	probed  bool
+	checked release.Checked
+	// drift is what somebody else changed.
+	drift drift.Report
 
 	// observation is what release.Decide is asked about.
 	observation release.Observation
@@ -62,6 +71,8 @@ type HelmReader interface {
 	Current(ctx context.Context, namespace, name string) (*helm.Release, error)
 	Health(ctx context.Context, namespace string, refs []helm.Ref) (helm.Health, error)
 	StoredSchema(ctx context.Context, namespace, name string, revision int) ([]byte, error)
+	StoredStatement(ctx context.Context, namespace, name string, revision int) (helm.DataStatement, error)
+	HasProbe(ctx context.Context, namespace, name string, revision int) (bool, error)
 }
 
 // observe gathers everything that a pass needs. Its errors are those of the API server; what people did wrong is part of
@@ -78,10 +89,13 @@ func (r *Reconciler) observe(ctx context.Context, cr *appsv1.WeightsAndBiases) (
 	if !cr.DeletionTimestamp.IsZero() {
 		return v, r.observeDeletion(ctx, v)
 	}
-	if cr.Spec.Suspend {
-		v.observation.Intent = release.Suspend
-	}
 	if err := r.observeLayers(ctx, v); err != nil {
+		return nil, err
+	}
+	if why, stopped := suspended(cr, v.asked); stopped {
+		v.observation.Intent, v.observation.Why = release.Suspend, why
+	}
+	if err := r.observeLifecycle(ctx, v); err != nil {
 		return nil, err
 	}
 	v.observation.Problem = v.problem()
@@ -103,6 +117,7 @@ func (r *Reconciler) observeRelease(ctx context.Context, v *view) error {
 	}
 	v.observation.Latest = &release.Revision{
 		Number: current.Revision, Status: current.Status, DeployedAt: current.DeployedAt, Description: current.Description,
+		Ours:        current.Ours,
 		Fingerprint: release.Fingerprint{Chart: current.Chart, Version: current.ChartVersion, Values: current.ValuesDigest},
 	}
 	if current.Status.Pending() && v.observation.Running == nil {
@@ -129,7 +144,8 @@ func (r *Reconciler) observeLayers(ctx context.Context, v *view) error {
 		v.specErr = err
 		return nil
 	}
-	user, err := userLayer(ctx, r.live, v.key)
+	user, asked, err := userLayer(ctx, r.live, v.key)
+	v.asked = asked
 	if fault.Reason(err, "") == appsv1.ReasonLayerInvalid {
 		v.specErr = err
 		return nil
@@ -140,6 +156,7 @@ func (r *Reconciler) observeLayers(ctx context.Context, v *view) error {
 		return err
 	}
 	v.recheck = v.licence.expiresIn(v.now)
+	v.soon(notify.NextLicenceStage(v.licence.ends(), v.now))
 	v.watch(v.licence.secret)
 	offered, err := r.observeChannel(ctx, v, user)
 	if err != nil {
@@ -152,7 +169,7 @@ func (r *Reconciler) observeLayers(ctx context.Context, v *view) error {
 // observeChannel returns the layer that the release channel gives; an empty one where it gives none.
 func (r *Reconciler) observeChannel(ctx context.Context, v *view, user spec.Layer) (spec.Layer, error) {
 	v.channel.asked = true
-	v.channel.pin = text(user.Values, pinKey)
+	v.channel.pin = pinOf(v.cr, v.asked, user.Values, v.observation.Memory.Applied.ReleaseID)
 	if r.config.Airgapped {
 		v.channel.airgapped = true
 		return channelLayer(nil), nil
@@ -273,168 +290,4 @@ func (v *view) watch(secret string) {
 	if secret != "" {
 		v.watched = append(v.watched, secret)
 	}
-}
-
-// folding resolves the layers of one view.
-type folding struct {
-	reconciler *Reconciler
-	view       *view
-	layers     []spec.Layer
-	source     string
-}
-
-// fromStorage resolves with the schema of what is installed. It is done where the result is what was applied, or where
-// the chart cannot change by itself and only its values differ while the chart is being loaded.
-func (f *folding) fromStorage(ctx context.Context) (bool, error) {
-	r, v := f.reconciler, f.view
-	schema, err := r.schemas.get(ctx, v.key, v.current.Revision)
-	if err != nil {
-		return false, err
-	}
-	resolved, err := spec.Resolve(f.layers, spec.Options{Schema: schema, Lists: listRule(v.cr)})
-	if err != nil {
-		return false, nil // the chart itself has the last word
-	}
-	desired, err := f.desired(ctx, resolved, v.current.Chart, v.current.ChartVersion)
-	if err != nil || desired.Digest != v.observation.Memory.Applied.Digest {
-		return false, err
-	}
-	f.take(resolved, desired)
-	if pinned(v.chart) {
-		if v.observation.Memory.SettledAt(v.current.Revision) {
-			r.charts.drop(v.key)
-		}
-		return true, nil
-	}
-	// A range, or no version at all, may mean another chart tomorrow. What is installed counts until a newer one is there.
-	volume, retry, err := r.charts.get(v.key, f.source, v.chart, v.period)
-	v.soon(retry)
-	return err != nil || volume.chart.Version == v.current.ChartVersion, nil
-}
-
-// fromChart resolves with the schema of the chart, and checks the values against it.
-func (f *folding) fromChart(ctx context.Context) error {
-	r, v := f.reconciler, f.view
-	volume, retry, err := r.charts.get(v.key, f.source, v.chart, f.maxAge())
-	v.soon(retry)
-	if err != nil {
-		v.chartErr = err
-		// Without the schema the layers still say a good deal: conflicts, origins, and what must not be shown.
-		if resolved, err := spec.Resolve(f.layers, spec.Options{Lists: listRule(v.cr)}); err == nil {
-			v.resolved = resolved
-		}
-		return nil
-	}
-	resolved, err := spec.Resolve(f.layers, spec.Options{Schema: volume.schema, Lists: listRule(v.cr)})
-	if err == nil {
-		v.resolved = resolved
-		err = volume.chart.Validate(resolved.Values)
-	}
-	if err != nil {
-		v.specErr = err
-		return nil
-	}
-	desired, err := f.desired(ctx, resolved, volume.chart.Name, volume.chart.Version)
-	if err != nil {
-		return err
-	}
-	f.take(resolved, desired)
-	return nil
-}
-
-func (f *folding) maxAge() time.Duration {
-	if pinned(f.view.chart) {
-		return 0
-	}
-	return f.view.period
-}
-
-func (f *folding) desired(ctx context.Context, resolved *spec.Resolved, chart, version string) (*release.Desired, error) {
-	key, err := f.reconciler.installationKey(ctx, f.view.key)
-	if err != nil {
-		return nil, err
-	}
-	return &release.Desired{
-		Digest: specDigest(key, resolved, version), Source: f.source,
-		ReleaseID: resolved.Metadata["releaseId"], ReleaseName: resolved.Metadata["releaseName"],
-		Fingerprint: release.Fingerprint{Chart: chart, Version: version, Values: spec.ValuesDigest(resolved.Values)},
-	}, nil
-}
-
-func (f *folding) take(resolved *spec.Resolved, desired *release.Desired) {
-	f.view.resolved = resolved
-	f.view.observation.Desired = desired
-	f.view.warnings = nil
-	var warning string
-	if f.view.period, warning = period(resolved.Values); warning != "" {
-		f.view.warnings = append(f.view.warnings, warning)
-	}
-	for _, each := range resolved.Warnings {
-		f.view.warnings = append(f.view.warnings, each.String())
-	}
-}
-
-// soon brings the next look forward.
-func (v *view) soon(retry time.Duration) {
-	if retry > 0 && (v.recheck == 0 || retry < v.recheck) {
-		v.recheck = retry
-	}
-}
-
-// pinned tells that the description always means the same chart.
-func pinned(chart *spec.Chart) bool {
-	if chart.Form == spec.FormLocal {
-		return true
-	}
-	return exactVersion(chart.Version)
-}
-
-func listRule(cr *appsv1.WeightsAndBiases) appsv1.ListRule {
-	if cr.Spec.Merge == nil {
-		return ""
-	}
-	return cr.Spec.Merge.Lists
-}
-
-// schemas keeps, for each resource, the schema of the revision that is installed.
-type schemas struct {
-	reader HelmReader
-
-	mu    sync.Mutex
-	known map[types.NamespacedName]storedSchema
-}
-
-type storedSchema struct {
-	revision int
-	schema   *spec.Schema
-}
-
-func (s *schemas) get(ctx context.Context, key types.NamespacedName, revision int) (*spec.Schema, error) {
-	s.mu.Lock()
-	known, ok := s.known[key]
-	s.mu.Unlock()
-	if ok && known.revision == revision {
-		return known.schema, nil
-	}
-	raw, err := s.reader.StoredSchema(ctx, key.Namespace, key.Name, revision)
-	if err != nil {
-		return nil, err // a fault that names the release
-	}
-	schema, err := spec.ParseSchema(raw)
-	if err != nil {
-		return nil, fmt.Errorf("read schema of revision %d: %w", revision, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known == nil {
-		s.known = map[types.NamespacedName]storedSchema{}
-	}
-	s.known[key] = storedSchema{revision: revision, schema: schema}
-	return schema, nil
-}
-
-func (s *schemas) forget(key types.NamespacedName) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.known, key)
 }

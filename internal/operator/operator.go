@@ -30,7 +30,9 @@ import (
 
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/channel"
+	"github.com/kubewandb/kubewandb/internal/drift"
 	"github.com/kubewandb/kubewandb/internal/helm"
+	"github.com/kubewandb/kubewandb/internal/preflight"
 	"github.com/kubewandb/kubewandb/internal/release"
 	"github.com/kubewandb/kubewandb/internal/version"
 )
@@ -76,6 +78,9 @@ type operator struct {
 	runner     *release.Runner
 	loads      *release.Runner
 	wakes      *bell
+	drift      *drift.Watcher
+	// fenced reaches the API server and writes only while this process holds the Lease of a release.
+	fenced *rest.Config
 }
 
 func (o *operator) build() error {
@@ -159,8 +164,22 @@ func (o *operator) assemble(cluster *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("make discovery client: %w", err)
 	}
-	o.reconciler = o.newReconciler(helmClient, discover)
-	for _, runnable := range []manager.Runnable{o.runner, o.loads, manager.RunnableFunc(trimAfterStart)} {
+	o.drift, err = drift.New(drift.Config{
+		RESTConfig: cluster, Mapper: o.manager.GetRESTMapper(), Namespaces: o.config.WatchNamespaces, Wake: o.wakes.ring,
+		Log: o.log.WithName("drift"),
+	})
+	if err != nil {
+		return err // says "make drift watcher"
+	}
+	surroundings, err := preflight.Connect(cluster)
+	if err != nil {
+		return err // says "connect for preflight"
+	}
+	o.reconciler = o.newReconciler(helmClient, discover, surroundings)
+	if err := o.notify(); err != nil {
+		return err
+	}
+	for _, runnable := range []manager.Runnable{o.runner, o.loads, o.drift, manager.RunnableFunc(trimAfterStart)} {
 		if err := o.manager.Add(runnable); err != nil {
 			return fmt.Errorf("add runner: %w", err)
 		}
@@ -184,7 +203,7 @@ func trimAfterStart(ctx context.Context) error {
 	return nil
 }
 
-func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery) *Reconciler {
+func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery, surroundings preflight.Cluster) *Reconciler {
 	granted := map[string]bool{}
 	for _, namespace := range o.config.WatchNamespaces {
 		granted[namespace] = true
@@ -200,16 +219,33 @@ func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery) *R
 		refs:       &references{cached: cached},
 		events:     &events{recorder: o.manager.GetEventRecorder(program), granted: granted},
 	}
+	r.marks = &marker{reconciler: r}
+	r.drift = &drifting{watcher: o.drift, manifests: helmClient, fenced: o.fenced}
+	r.cluster = surroundings
 	r.charts = &library{loader: helmClient, reader: o.live, runner: o.loads, now: time.Now}
 	r.metrics = newMetrics(o.checkedAt, time.Now)
 	r.executor = &release.Executor{
-		Installer: helmClient, Marker: helmClient, Charts: helmClient, Locker: o.locker,
+		Installer: helmClient, Marker: helmClient, Charts: helmClient, Locker: o.locker, Prober: helmClient,
+		Corrector: r.drift, Marks: r.marks, Plans: &release.Plans{Client: o.live, Parse: helmClient.ParseRendered},
 		Active: release.Active{Client: o.live}, ClusterKinds: o.config.ClusterKinds, Report: o.report,
 	}
 	for trust, follower := range o.followers {
 		r.followed[trust] = &following{trust: trust, follower: follower, client: o.live}
 	}
 	return r
+}
+
+// notify sends what people asked to be told, where they did.
+func (o *operator) notify() error {
+	notices, err := o.config.notices(o.reconciler.metrics.notified)
+	if err != nil || notices == nil {
+		return err // a fault that names the setting
+	}
+	o.reconciler.events.notices = notices
+	if err := o.manager.Add(notices); err != nil {
+		return fmt.Errorf("add notifications: %w", err)
+	}
+	return nil
 }
 
 func (o *operator) follow() error {
@@ -233,10 +269,10 @@ func (o *operator) follow() error {
 
 // helm makes the client of Helm. Its transport is fenced: it writes only while this process holds the Lease of a release.
 func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
-	fenced := rest.CopyConfig(cluster)
-	fenced.Wrap(func(next http.RoundTripper) http.RoundTripper { return o.locker.Fence(next) })
+	o.fenced = rest.CopyConfig(cluster)
+	o.fenced.Wrap(func(next http.RoundTripper) http.RoundTripper { return o.locker.Fence(next) })
 	made, err := helm.New(helm.Config{
-		RESTConfig: fenced, ChartsDir: o.config.ChartsDir, ChartSources: o.config.ChartSources, CacheDir: o.config.CacheDir,
+		RESTConfig: o.fenced, ChartsDir: o.config.ChartsDir, ChartSources: o.config.ChartSources, CacheDir: o.config.CacheDir,
 		Logger: slog.New(logr.ToSlogHandler(o.log.WithName("helm"))),
 	})
 	if err != nil {

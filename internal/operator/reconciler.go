@@ -16,6 +16,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/channel"
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/helm"
+	"github.com/kubewandb/kubewandb/internal/preflight"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/release"
 	"github.com/kubewandb/kubewandb/internal/spec"
@@ -44,6 +45,9 @@ type Reconciler struct {
 	// followed has one entry for each kind of trust that is available.
 	followed map[channel.Trust]*following
 	refs     *references
+	marks    *marker
+	drift    *drifting
+	cluster  preflight.Cluster
 	events   *events
 	metrics  *metrics
 
@@ -118,23 +122,39 @@ func (r *Reconciler) pass(ctx context.Context, cr *appsv1.WeightsAndBiases) (rec
 // take hands a step to the runner, and remembers a revision that has become ready.
 func (r *Reconciler) take(ctx context.Context, v *view, step release.Step) error {
 	if step.Settled {
-		memory := v.observation.Memory.WithSettled(v.current.Revision, v.observation.Desired, v.current.DeployedAt)
+		memory := v.observation.Memory.WithSettled(v.current.Revision, v.observation.Desired, v.now)
 		if err := r.executor.Active.Save(ctx, v.key, memory, nil); err != nil {
 			return err // names the Secret
 		}
 		v.observation.Memory = memory
 	}
+	if keeps(v.cr) {
+		if err := r.dropFinalizer(ctx, v.cr); err != nil {
+			return err
+		}
+	}
 	if !step.Action.Writes() {
 		return nil
 	}
-	if err := r.addFinalizer(ctx, v.cr); err != nil {
-		return err
+	if !keeps(v.cr) {
+		if err := r.addFinalizer(ctx, v.cr); err != nil {
+			return err
+		}
 	}
 	return r.submit(v, step)
 }
 
 func (r *Reconciler) submit(v *view, step release.Step) error {
-	work := release.Work{Key: v.key, Step: step, Desired: v.observation.Desired, Chart: v.chart}
+	work := release.Work{
+		Key: v.key, Step: step, Desired: v.observation.Desired, Chart: v.chart, Definitions: v.cr.Spec.CRDs,
+		Wishes: v.observation.Wishes, Preflight: r.preflight(v),
+	}
+	if v.cr.Spec.Timeout != nil {
+		work.Timeout = v.cr.Spec.Timeout.Duration
+	}
+	if verify := v.cr.Spec.Verify; verify != nil && verify.Timeout != nil {
+		work.ProbeTimeout = verify.Timeout.Duration
+	}
 	if v.current != nil {
 		work.Revision = v.current.Revision
 	}
@@ -218,6 +238,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	r.charts.drop(key)
 	r.schemas.forget(key)
 	r.refs.drop(key)
+	r.drift.forget(key)
 	r.disowner.forget(key)
 	r.metrics.forget(key)
 	r.mu.Lock()

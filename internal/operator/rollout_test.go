@@ -22,6 +22,7 @@ import (
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/helm"
 	"github.com/kubewandb/kubewandb/internal/release"
+	"github.com/kubewandb/kubewandb/internal/request"
 	"github.com/kubewandb/kubewandb/internal/spec"
 )
 
@@ -214,14 +215,10 @@ func TestPendingReleaseOfALivingProcessIsLeftAlone(t *testing.T) {
 }
 
 // TestManualUpgradeIsOverruledAndSaid: somebody uses Helm by hand on a release of ours.
-func TestManualUpgradeIsOverruledAndSaid(t *testing.T) {
-	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
-	i.stop()
+// upgradeByHand makes a revision as an administrator does with Helm.
+func (i *installation) upgradeByHand(color string) {
+	t := i.t
+	t.Helper()
 	byHand, err := helm.New(helm.Config{RESTConfig: i.config.RESTConfig})
 	must(t, err)
 	chart, err := byHand.LoadChart(t.Context(), &spec.Chart{
@@ -230,17 +227,42 @@ func TestManualUpgradeIsOverruledAndSaid(t *testing.T) {
 	must(t, err)
 	_, err = byHand.Upgrade(t.Context(), helm.Apply{
 		Namespace: i.namespace, Name: "wandb", Chart: chart,
-		Values: map[string]any{"color": "pink", "global": map[string]any{"operator": map[string]any{"namespace": "x"}}},
+		Values: map[string]any{"color": color, "global": map[string]any{"operator": map[string]any{"namespace": "x"}}},
 	})
 	must(t, err)
-	i.awaitConfig(map[string]string{"color": "pink"})
+	i.awaitConfig(map[string]string{"color": color})
+}
 
+// Somebody upgrades by hand: it is seen and said, it stays, and one command applies the specification again.
+func TestManualUpgradeIsSeenAndStaysUntilSomebodyForces(t *testing.T) {
+	i := newInstallation(t)
+	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.playKubelet()
 	i.start()
+	key := i.resource(i.licensed())
+	i.awaitReady(key)
+	i.upgradeByHand("pink")
 	i.awaitCondition(key, appsv1.ConditionUpToDate, metav1.ConditionFalse, appsv1.ReasonUpdateHeld)
+	i.awaitCondition(key, appsv1.ConditionDrifted, metav1.ConditionTrue, appsv1.ReasonForeignRevision)
 	message := i.awaitCondition(key, appsv1.ConditionReady, metav1.ConditionTrue, appsv1.ReasonReady)
 	if !strings.Contains(message, "somebody else made revision 2") {
 		t.Errorf("message %q does not say so", message)
 	}
+	i.awaitConfig(map[string]string{"color": "pink"})
+	i.ask(func(s *request.Set) { s.Force = markNow() })
+	i.awaitConfig(map[string]string{"color": "grey"})
+	i.awaitRevisions("1 superseded", "2 superseded", "3 deployed")
+	i.awaitCondition(key, appsv1.ConditionUpToDate, metav1.ConditionTrue, appsv1.ReasonUpToDate)
+}
+
+func TestManualUpgradeIsOverruledWhereDriftIsCorrected(t *testing.T) {
+	i := newInstallation(t)
+	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.playKubelet()
+	i.start()
+	key := i.resource(i.licensed(), func(cr *appsv1.WeightsAndBiases) { cr.Spec.Drift = &appsv1.Drift{Mode: appsv1.DriftCorrect} })
+	i.awaitReady(key)
+	i.upgradeByHand("pink")
 	i.awaitConfig(map[string]string{"color": "grey"})
 	i.awaitRevisions("1 superseded", "2 superseded", "3 deployed")
 }

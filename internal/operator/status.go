@@ -16,6 +16,7 @@ import (
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/helm"
+	"github.com/kubewandb/kubewandb/internal/notify"
 	"github.com/kubewandb/kubewandb/internal/release"
 	"github.com/kubewandb/kubewandb/internal/spec"
 )
@@ -48,6 +49,7 @@ func failsWith(err error) verdict {
 func (r *Reconciler) writeStatus(ctx context.Context, v *view, step release.Step) error {
 	wanted := statusOf(v, step)
 	wanted.Operator = r.config.Namespace
+	r.metrics.licensed(v.key, v.licence.ends())
 	return r.patchStatus(ctx, v.cr, wanted)
 }
 
@@ -88,9 +90,16 @@ func statusOf(v *view, step release.Step) *appsv1.WeightsAndBiasesStatus {
 		set.unless(v.licenceVerdict())
 		set.unless(v.channelVerdict())
 		set.unless(v.specVerdict())
+		set.unless(v.preflightVerdict())
+		set.unless(v.verifiedVerdict())
+		set.unless(v.driftedVerdict())
 		set.to(appsv1.ConditionUpToDate, v.upToDate(step))
 		status.Channel = v.channelStatus(status.Channel)
 		status.Warnings = v.shownWarnings()
+		status.Layers = v.layersStatus(status.Layers)
+		status.Preflight = v.preflightStatus(status.Preflight)
+		status.Verification = v.verificationStatus()
+		status.Drift = v.driftStatus()
 	}
 	set.to(appsv1.ConditionReleased, v.released(step))
 	set.to(appsv1.ConditionReady, v.ready(step, deleting))
@@ -104,6 +113,10 @@ func statusOf(v *view, step release.Step) *appsv1.WeightsAndBiasesStatus {
 	}
 	status.Phase = phase(status.Conditions)
 	status.NextStep = clip(v.masked(nextStep(step)))
+	status.NextStepAt = v.nextStepAt(step, status.NextStepAt)
+	status.Plan = v.planStatus(step)
+	status.History = v.history()
+	status.LastError = v.lastError(status.Conditions, status.LastError)
 	return status
 }
 
@@ -200,6 +213,8 @@ func (v *view) upToDate(step release.Step) verdict {
 	case v.observation.Latest != nil && v.observation.Latest.Status == helm.StatusDeployed &&
 		release.Installed(desired, v.observation.Latest, v.observation.Memory):
 		return holds(appsv1.ReasonUpToDate, "what runs is what the layers ask for")
+	case step.Action == release.Hold && waits(step.Reason):
+		return fails(step.Reason, step.Message)
 	case step.Action == release.Hold:
 		return fails(appsv1.ReasonUpdateHeld, step.Message)
 	default:
@@ -211,12 +226,17 @@ func (v *view) upToDate(step release.Step) verdict {
 func (v *view) released(step release.Step) verdict {
 	latest, memory := v.observation.Latest, v.observation.Memory
 	switch {
-	case step.Action == release.Wait || step.Action.Writes():
+	case step.Action == release.Wait || (step.Action.Writes() && !step.Serving):
 		return unknown(appsv1.ReasonProgressing, step.Message)
-	case step.Action == release.Hold && step.Reason == appsv1.ReasonProgressing:
+	case step.Action == release.Hold && step.Reason == appsv1.ReasonProgressing && !step.Serving:
 		return unknown(appsv1.ReasonProgressing, step.Message)
 	case step.Action == release.Hold && aboutRelease(step.Reason):
 		return fails(step.Reason, step.Message)
+	case latest != nil && memory.RolledBack(latest.Number) && latest.Status == helm.StatusDeployed:
+		return fails(appsv1.ReasonRolledBack, fmt.Sprintf("revision %d runs an earlier release again: %s",
+			latest.Number, cmp.Or(memory.Failure(memory.Applied.From).Message, "the newer one failed")))
+	case v.foreignRevision() && step.Action == release.Hold:
+		return unknown(step.Reason, step.Message)
 	case latest != nil && memory.SettledAt(latest.Number) && latest.Status == helm.StatusDeployed:
 		reason := appsv1.ReasonUpgraded
 		if latest.Number == 1 {
@@ -236,11 +256,28 @@ func aboutRelease(reason string) bool {
 	switch reason {
 	case appsv1.ReasonChartNotFound, appsv1.ReasonRepositoryUnreachable, appsv1.ReasonChartNotAllowed,
 		appsv1.ReasonPermissionMissing, appsv1.ReasonClusterObjectRefused, appsv1.ReasonHelmFailed,
-		appsv1.ReasonHelmLocked, appsv1.ReasonWorkloadsNotReady, appsv1.ReasonUninstallFailed:
+		appsv1.ReasonHelmLocked, appsv1.ReasonWorkloadsNotReady, appsv1.ReasonUninstallFailed,
+		appsv1.ReasonVerificationFailed, appsv1.ReasonRollbackUnsafe, appsv1.ReasonRollbackFailed, appsv1.ReasonPreflightFailed:
 		return true
 	default:
 		return false
 	}
+}
+
+// waits tells the reasons for which an update waits while what runs is as good as ever.
+func waits(reason string) bool {
+	switch reason {
+	case appsv1.ReasonUpdateHeld, appsv1.ReasonAwaitingApproval, appsv1.ReasonOutsideWindow, appsv1.ReasonReleaseFailed,
+		appsv1.ReasonAdoptionNeedsConsent:
+		return true
+	default:
+		return false
+	}
+}
+
+// undisturbed tells that a step leaves what runs as it is, and that it runs well.
+func undisturbed(step release.Step) bool {
+	return step.Serving && (waits(step.Reason) || step.Action.Quiet() || step.Reason == appsv1.ReasonProgressing)
 }
 
 // ready sums up. What runs and is healthy stays Ready while only the way to newer releases is closed; a licence that is not
@@ -249,7 +286,7 @@ func (v *view) ready(step release.Step, deleting bool) verdict {
 	switch {
 	case deleting:
 		return fails(appsv1.ReasonDeleting, step.Message)
-	case step.Action == release.Hold && step.Reason == appsv1.ReasonSuspended:
+	case step.Reason == appsv1.ReasonSuspended:
 		if v.running() {
 			return holds(appsv1.ReasonSuspended, "the workloads are ready; "+step.Message)
 		}
@@ -264,10 +301,10 @@ func (v *view) ready(step release.Step, deleting bool) verdict {
 		return holds(appsv1.ReasonReady, step.Message)
 	case step.Action == release.Nothing:
 		return fails(step.Reason, step.Message)
+	case undisturbed(step):
+		return holds(appsv1.ReasonReady, "the workloads are ready; "+step.Message)
 	case step.Action == release.Wait || step.Action.Writes() || step.Reason == appsv1.ReasonProgressing:
 		return unknown(appsv1.ReasonProgressing, step.Message)
-	case step.Reason == appsv1.ReasonUpdateHeld && v.running():
-		return holds(appsv1.ReasonReady, "the workloads are ready; "+step.Message)
 	default:
 		return fails(step.Reason, step.Message)
 	}
@@ -284,7 +321,9 @@ func progress(step release.Step) (reconciling, stalled verdict) {
 	switch {
 	case step.Stalled:
 		stalled = holds(step.Reason, step.Message)
-	case step.Action == release.Wait, step.Action.Writes(), step.Action == release.Hold && step.Reason != appsv1.ReasonSuspended:
+	case undisturbed(step):
+	case step.Reason == appsv1.ReasonSuspended:
+	case step.Action == release.Wait, step.Action.Writes(), step.Action == release.Hold:
 		reconciling = holds(step.Reason, step.Message)
 	}
 	return reconciling, stalled
@@ -333,10 +372,20 @@ func (v *view) shownWarnings() []string {
 	}
 	slices.Sort(shown)
 	shown = slices.Compact(shown)
-	if len(shown) == 0 {
+	// This one is the memory of what people were told, so it may not fall out at the end.
+	ending := notify.LicenceWarning(v.licence.ends(), v.now)
+	if ending == "" {
+		return orNil(shown[:min(len(shown), maxWarnings)])
+	}
+	return append([]string{ending}, shown[:min(len(shown), maxWarnings-1)]...)
+}
+
+// orNil is the absent list where there is nothing in it: a status is compared with what the API server gives back.
+func orNil(list []string) []string {
+	if len(list) == 0 {
 		return nil
 	}
-	return shown[:min(len(shown), maxWarnings)]
+	return list
 }
 
 // masked replaces every credential of the specification. Messages hold none by themselves; this is the last line.

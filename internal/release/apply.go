@@ -13,6 +13,7 @@ import (
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/helm"
+	"github.com/kubewandb/kubewandb/internal/preflight"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/spec"
 )
@@ -32,6 +33,8 @@ type Installer interface {
 	Upgrade(ctx context.Context, apply helm.Apply) (*helm.Release, error)
 	// Uninstall succeeds where there is nothing to remove.
 	Uninstall(ctx context.Context, namespace, name string, timeout time.Duration) error
+	// Rollback makes a revision that equals an earlier one.
+	Rollback(ctx context.Context, namespace, name string, revision int, timeout time.Duration) (*helm.Release, error)
 }
 
 // Marker changes what Helm's storage says about a revision, and nothing else.
@@ -39,14 +42,6 @@ type Marker interface {
 	MarkFailed(ctx context.Context, namespace, name string, revision int, reason string) error
 	MarkDeployed(ctx context.Context, namespace, name string, revision int, reason string) error
 	Unlock(ctx context.Context, namespace, name, reason string) (*helm.Release, error)
-}
-
-// Charts loads charts and checks what they would make.
-type Charts interface {
-	LoadChart(ctx context.Context, source *spec.Chart, credentials helm.Credentials) (*helm.Chart, error)
-	Render(ctx context.Context, chart *helm.Chart, values map[string]any, namespace, name string) ([]helm.Object, error)
-	CheckObjects(ctx context.Context, objects []helm.Object, policy helm.Policy) error
-	MissingRights(ctx context.Context, objects []helm.Object) error
 }
 
 // Work is a step with everything that applying it needs.
@@ -64,6 +59,16 @@ type Work struct {
 	Secrets     []redact.Secret
 	// Layer is written to Secret <cr>-spec-active after Helm took the specification.
 	Layer map[string][]byte
+	// Timeout bounds each hook; zero means Helm's default.
+	Timeout time.Duration
+	// Definitions says what happens to CustomResourceDefinitions of the chart.
+	Definitions appsv1.DefinitionPolicy
+	// Preflight checks what the specification needs of its surroundings; nil checks nothing.
+	Preflight func(ctx context.Context, chart *helm.Chart) preflight.Report
+	// Wishes are what people asked for when the step was decided.
+	Wishes Wishes
+	// ProbeTimeout bounds one run of the probe.
+	ProbeTimeout time.Duration
 }
 
 // Outcome is what came of a step.
@@ -89,6 +94,11 @@ type Executor struct {
 	Charts    Charts
 	Locker    *Locker
 	Active    Active
+	Plans     *Plans
+	Prober    Prober
+	Corrector Corrector
+	// Marks names the content of Secrets, so that pods are restarted when it changes.
+	Marks Marks
 	// ClusterKinds lists the kinds that charts may make outside the namespace of their release.
 	ClusterKinds []string
 	// Report is told every outcome; nil is allowed.
@@ -101,6 +111,15 @@ type Executor struct {
 
 	mu       sync.Mutex
 	attempts map[types.NamespacedName]Attempt
+	checked  map[types.NamespacedName]Checked
+	drifts   map[types.NamespacedName]Drift
+}
+
+// Checked is the newest preflight of a release.
+type Checked struct {
+	// Desired is the digest of the specification that it was made for.
+	Desired string
+	Report  preflight.Report
 }
 
 // Attempt returns the last step of a release that failed without touching Helm's storage, or nil.
@@ -118,6 +137,16 @@ func (e *Executor) Forget(key types.NamespacedName) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.attempts, key)
+	delete(e.checked, key)
+	delete(e.drifts, key)
+	e.Plans.forget(key)
+}
+
+// Checked returns the newest preflight of a release; the zero value where there was none in this process.
+func (e *Executor) Checked(key types.NamespacedName) Checked {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.checked[key]
 }
 
 // Do applies a step, writes down what came of it, and returns when nothing of it is at work any more.
@@ -150,7 +179,20 @@ func (e *Executor) locked(ctx context.Context, work Work) Outcome {
 	switch work.Step.Action {
 	case Install, Upgrade, Retry:
 		return e.install(ctx, work)
+	case Prepare:
+		_, err := e.prepare(ctx, work)
+		return Outcome{Err: err}
+	case Rotate:
+		return e.rotate(ctx, work)
+	case Rollback:
+		return e.rollback(ctx, work)
+	case RunProbe:
+		return Outcome{Err: e.probe(ctx, work)}
+	case Correct:
+		return Outcome{Err: e.correct(ctx, work)}
 	case Uninstall:
+		// What a probe left ends by itself within a day: it must not hold up the deletion.
+		_ = e.Prober.ClearProbe(ctx, work.Key.Namespace, work.Key.Name)
 		err := e.Installer.Uninstall(ctx, work.Key.Namespace, work.Key.Name, uninstallTimeout)
 		return Outcome{Err: err, Wrote: err == nil}
 	case Unlock:
@@ -165,51 +207,11 @@ func (e *Executor) locked(ctx context.Context, work Work) Outcome {
 	return Outcome{Err: fmt.Errorf("apply step %q: it writes nothing", work.Step.Action)}
 }
 
-// install loads, checks and applies the specification. Everything that can refuse it comes before Helm's first write.
-func (e *Executor) install(ctx context.Context, work Work) Outcome {
-	chart, err := e.Charts.LoadChart(ctx, work.Chart, work.Credentials)
-	if err != nil {
-		return Outcome{Err: err}
-	}
-	if err := chart.Validate(work.Values); err != nil {
-		return Outcome{Err: err}
-	}
-	objects, err := e.Charts.Render(ctx, chart, work.Values, work.Key.Namespace, work.Key.Name)
-	if err != nil {
-		return Outcome{Err: err}
-	}
-	policy := helm.Policy{Namespace: work.Key.Namespace, ClusterKinds: e.ClusterKinds}
-	if err := e.Charts.CheckObjects(ctx, objects, policy); err != nil {
-		return Outcome{Err: err}
-	}
-	if err := e.Charts.MissingRights(ctx, objects); err != nil {
-		return Outcome{Err: err}
-	}
-	before, err := e.Installer.Current(ctx, work.Key.Namespace, work.Key.Name)
-	if err != nil {
-		return Outcome{Err: err}
-	}
-	if seen := revisionOf(before); seen != work.Revision {
-		return Outcome{Err: &fault.Error{
-			Reason: appsv1.ReasonHelmLocked, Op: fmt.Sprintf("apply over revision %d", work.Revision), Retry: true,
-			Err: fmt.Errorf("revision %d has appeared meanwhile", seen),
-		}}
-	}
-	apply := helm.Apply{
-		Namespace: work.Key.Namespace, Name: work.Key.Name, Chart: chart, Values: work.Values, Secrets: work.Secrets,
-	}
-	var made *helm.Release
-	if before == nil || before.Status == helm.StatusUninstalled {
-		made, err = e.Installer.Install(ctx, apply)
-	} else {
-		made, err = e.Installer.Upgrade(ctx, apply)
-	}
-	return e.afterInstall(ctx, work, before, made, err)
-}
-
 // afterInstall asks Helm's storage rather than the error what happened: an action may fail before, while or after it
 // wrote.
-func (e *Executor) afterInstall(ctx context.Context, work Work, before, made *helm.Release, cause error) Outcome {
+func (e *Executor) afterInstall(
+	ctx context.Context, work Work, before, made *helm.Release, marks map[string]string, cause error,
+) Outcome {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	defer cancel()
 	outcome := Outcome{Err: cause, Wrote: cause == nil}
@@ -236,11 +238,13 @@ func (e *Executor) afterInstall(ctx context.Context, work Work, before, made *he
 	}
 	layer := work.Layer
 	if cause == nil {
-		memory = memory.WithApplied(outcome.Revision, work.Desired, e.now())
+		memory = memory.WithApplied(outcome.Revision, work.Desired, e.now()).WithApplying(work.Wishes)
+		memory.Applied.Secrets = marks
 	} else {
 		layer = nil
 		text := spec.MaskText(fault.Message(cause), work.Secrets)
 		memory = memory.WithFailure(work.Desired, fault.Reason(cause, appsv1.ReasonHelmFailed), text, outcome.Revision, e.now())
+		memory = memory.WithApplying(work.Wishes)
 	}
 	if err := e.save(ctx, work.Key, memory, layer); err != nil {
 		outcome.Err = errors.Join(cause, err)
@@ -264,7 +268,7 @@ func (e *Executor) unlock(ctx context.Context, work Work) Outcome {
 	if work.Desired == nil || work.Desired.Fingerprint.Values != revision.ValuesDigest {
 		return outcome
 	}
-	outcome.Err = e.note(ctx, work, func(memory Memory) Memory {
+	outcome.Err = e.note(ctx, work.Key, func(memory Memory) Memory {
 		return memory.WithFailure(work.Desired, appsv1.ReasonHelmLocked, work.Step.Message, revision.Revision, e.now())
 	})
 	return outcome
@@ -278,24 +282,28 @@ func (e *Executor) fail(ctx context.Context, work Work) Outcome {
 		return Outcome{Err: err}
 	}
 	outcome := Outcome{Wrote: true, Revision: work.Revision}
-	outcome.Err = e.note(ctx, work, func(memory Memory) Memory {
-		return memory.WithFailure(work.Desired, appsv1.ReasonWorkloadsNotReady, work.Step.Message, work.Revision, e.now())
+	outcome.Err = e.note(ctx, work.Key, func(memory Memory) Memory {
+		return memory.WithFailure(work.Desired, work.Step.Reason, work.Step.Message, work.Revision, e.now())
 	})
 	return outcome
 }
 
-func (e *Executor) note(ctx context.Context, work Work, change func(Memory) Memory) error {
+func (e *Executor) note(ctx context.Context, key types.NamespacedName, change func(Memory) Memory) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	defer cancel()
-	memory, err := e.Active.Load(ctx, work.Key)
+	memory, err := e.Active.Load(ctx, key)
 	if err != nil {
 		return err
 	}
-	return e.save(ctx, work.Key, change(memory), nil)
+	return e.save(ctx, key, change(memory), nil)
 }
 
-// save tries twice, because the console's answer to a person may touch the Secret at the same moment.
+// save tries twice, because the console's answer to a person may touch the Secret at the same moment. A process that has
+// slept beyond its Lease writes nothing: its successor knows better what became of the release.
 func (e *Executor) save(ctx context.Context, key types.NamespacedName, memory Memory, layer map[string][]byte) error {
+	if err := e.Locker.Check(key); err != nil {
+		return err
+	}
 	err := e.Active.Save(ctx, key, memory, layer)
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		err = e.Active.Save(ctx, key, memory, layer)
@@ -308,7 +316,10 @@ func (e *Executor) remember(work Work, outcome Outcome) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if outcome.Err == nil || outcome.Wrote {
-		delete(e.attempts, work.Key)
+		// A probe that ran says nothing about an upgrade that could not begin.
+		if last := e.attempts[work.Key]; !work.Step.Action.Quiet() || last.Action == work.Step.Action {
+			delete(e.attempts, work.Key)
+		}
 		return
 	}
 	digest := ""
@@ -317,7 +328,7 @@ func (e *Executor) remember(work Work, outcome Outcome) {
 	}
 	attempt := Attempt{
 		Digest: digest, Action: work.Step.Action, Reason: outcome.Reason, Message: outcome.Message,
-		Final: !fault.Retryable(outcome.Err), Count: 1, At: e.now(),
+		Final: !fault.Retryable(outcome.Err), Count: 1, At: e.now(), Retry: work.Wishes.Retry,
 	}
 	if last, ok := e.attempts[work.Key]; ok && last.Digest == digest {
 		attempt.Count = last.Count + 1

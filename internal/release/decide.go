@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -31,6 +32,16 @@ const (
 	Fail Action = "Fail"
 	// Recover marks a revision deployed again whose objects became ready after all.
 	Recover Action = "Recover"
+	// Prepare makes the plan of a change and checks what it needs, and applies nothing.
+	Prepare Action = "Prepare"
+	// Rollback puts an earlier revision in the place of the newest.
+	Rollback Action = "Rollback"
+	// RunProbe runs the release's own probe.
+	RunProbe Action = "Probe"
+	// Correct takes back what somebody else changed.
+	Correct Action = "Correct"
+	// Rotate restarts the pods that use credentials which have changed.
+	Rotate Action = "Rotate"
 	// Uninstall the release.
 	Uninstall Action = "Uninstall"
 )
@@ -38,12 +49,15 @@ const (
 // Writes tells that applying the action changes the cluster.
 func (a Action) Writes() bool {
 	switch a {
-	case Install, Upgrade, Retry, Unlock, Fail, Recover, Uninstall:
+	case Install, Upgrade, Retry, Unlock, Fail, Recover, Uninstall, Prepare, Rollback, RunProbe, Correct, Rotate:
 		return true
 	default:
 		return false
 	}
 }
+
+// Quiet tells that what runs is not touched, so that its conditions stay as they are meanwhile.
+func (a Action) Quiet() bool { return a == Prepare || a == RunProbe || a == Correct }
 
 // Step is the one thing to do next.
 type Step struct {
@@ -58,6 +72,11 @@ type Step struct {
 	Stalled bool
 	// Settled tells that the newest revision has become ready and may be remembered as such.
 	Settled bool
+	// Serving tells that what runs is as good as before, whatever the step waits for.
+	Serving bool
+	// Revision is the one that a Rollback puts in place, and By who asked for it; empty where nobody did.
+	Revision int
+	By       string
 }
 
 const (
@@ -82,18 +101,38 @@ const (
 
 // Decide returns the next step. It is pure: it reads nothing but its arguments and changes none of them.
 func Decide(o Observation, now time.Time) Step {
-	if o.Running != nil {
+	if o.Running != nil && !o.Running.Action.Quiet() {
 		return Step{Action: Wait, Reason: appsv1.ReasonProgressing, Message: doing(o.Running.Action)}
 	}
+	step := decide(o, now)
+	if o.Running != nil && step.Action.Writes() {
+		return Step{
+			Action: Hold, Reason: appsv1.ReasonProgressing, Message: doing(o.Running.Action), Serving: o.serving(),
+		}
+	}
+	return step
+}
+
+// serving tells that the newest revision is deployed and ready.
+func (o Observation) serving() bool {
+	return o.Latest != nil && o.Latest.Status == helm.StatusDeployed && o.Health.Ready
+}
+
+func decide(o Observation, now time.Time) Step {
 	switch o.Intent {
 	case Leave:
 		return Step{Action: Nothing, Reason: appsv1.ReasonDeleting, Message: "the workloads stay"}
 	case Remove:
 		return decideRemove(o, now)
 	case Suspend:
+		if unplanned(o) {
+			if _, held := holdAttempt(o, now); !held {
+				return Step{Action: Prepare, Reason: appsv1.ReasonSuspended, Message: doing(Prepare), Serving: o.serving()}
+			}
+		}
 		return Step{
 			Action: Hold, Reason: appsv1.ReasonSuspended,
-			Message: "spec.suspend is set; set it to false to go on",
+			Message: cmp.Or(o.Why, "spec.suspend is set; set it to false to go on"),
 		}
 	case Run:
 	}
@@ -101,7 +140,15 @@ func Decide(o Observation, now time.Time) Step {
 		return lockedByOther(o.Lock)
 	}
 	if o.Latest != nil && o.Latest.Status.Pending() {
+		if o.Desired == nil && (o.Problem == nil || o.Problem.Reason == appsv1.ReasonProgressing) {
+			// Whose revision was interrupted is not known before the specification is, and a stranger's failure is counted as
+			// one: the next attempt would wait a minute for nothing.
+			return Step{Action: Hold, Reason: appsv1.ReasonProgressing, Message: "looking for the specification of the interrupted revision"}
+		}
 		return decideInterrupted(o, now)
+	}
+	if wanted, ok := rollbackWish(o); ok {
+		return wanted
 	}
 	if o.Problem != nil {
 		return Step{Action: Hold, Reason: o.Problem.Reason, Message: o.Problem.Message, Stalled: o.Problem.Final}
@@ -112,17 +159,23 @@ func Decide(o Observation, now time.Time) Step {
 	return decideRun(o, now)
 }
 
+// unplanned tells that nobody can see yet what would happen if the suspension ended.
+func unplanned(o Observation) bool {
+	return o.Desired != nil && o.Problem == nil && !o.Lock.HeldByOther() && !Installed(o.Desired, o.Latest, o.Memory) &&
+		(o.Latest == nil || !o.Latest.Status.Pending()) && !o.planned()
+}
+
 func decideRun(o Observation, now time.Time) Step {
 	switch {
 	case o.Latest == nil || o.Latest.Status == helm.StatusUninstalled:
 		if held, ok := holdBack(o, now); ok {
 			return held
 		}
-		return Step{Action: Install, Reason: appsv1.ReasonProgressing, Message: doing(Install)}
+		return gate(o, Step{Action: Install, Reason: appsv1.ReasonProgressing, Message: doing(Install)}, now)
 	case !Installed(o.Desired, o.Latest, o.Memory):
 		return decideUpgrade(o, now)
 	case o.Latest.Status == helm.StatusDeployed:
-		return decideRollout(o, now)
+		return decideDeployed(o, now)
 	default:
 		return decideFailed(o, now)
 	}
@@ -141,128 +194,6 @@ func Installed(desired *Desired, latest *Revision, memory Memory) bool {
 	return want.Values == got.Values &&
 		(want.Chart == "" || want.Chart == got.Chart) &&
 		(want.Version == "" || want.Version == got.Version)
-}
-
-// decideUpgrade handles a revision that was made from something else: an older specification, or by somebody else.
-func decideUpgrade(o Observation, now time.Time) Step {
-	if held, ok := holdBack(o, now); ok {
-		return held
-	}
-	step := Step{Action: Upgrade, Reason: appsv1.ReasonProgressing, Message: doing(Upgrade)}
-	if !foreign(o) {
-		return step
-	}
-	// Two programs that both insist would take turns for ever: each time is further apart than the last.
-	due := o.Memory.Applied.At.Add(backoff(o.Desired.Digest, o.Memory.Applied.Times, foreignBase, foreignCap))
-	if now.Before(due) {
-		return Step{
-			Action: Hold, Reason: appsv1.ReasonUpdateHeld, After: due.Sub(now),
-			Message: fmt.Sprintf("somebody else made revision %d with Helm; the specification is applied again in %s",
-				o.Latest.Number, round(due.Sub(now))),
-		}
-	}
-	step.Message = fmt.Sprintf("applying the specification over revision %d, which somebody else made with Helm; set "+
-		"spec.suspend to work by hand", o.Latest.Number)
-	return step
-}
-
-// foreign tells that the specification had been installed already, and somebody else has put another revision on top.
-func foreign(o Observation) bool {
-	applied := o.Memory.Applied
-	return applied.Digest == o.Desired.Digest && o.Latest.Number > applied.Revision
-}
-
-// decideRollout handles a revision that Helm has finished with, and whose objects may still be starting.
-func decideRollout(o Observation, now time.Time) Step {
-	settled := o.Memory.SettledAt(o.Latest.Number)
-	if o.Health.Ready {
-		return Step{
-			Action: Nothing, Reason: appsv1.ReasonReady, Message: "the specification runs and every workload is ready",
-			Settled: !settled,
-		}
-	}
-	if settled {
-		return Step{
-			Action: Nothing, Reason: appsv1.ReasonWorkloadsNotReady,
-			Message: "waiting for " + o.Health.summary(),
-		}
-	}
-	left := o.Latest.DeployedAt.Add(RolloutTimeout).Sub(now)
-	if left > 0 && !o.Health.Failed {
-		return Step{
-			Action: Wait, Reason: appsv1.ReasonProgressing, After: left,
-			Message: "waiting for " + o.Health.summary(),
-		}
-	}
-	why := fmt.Sprintf("not ready after %s: %s", RolloutTimeout, o.Health.summary())
-	if left > 0 {
-		why = "will not become ready: " + o.Health.summary()
-	}
-	return Step{Action: Fail, Reason: appsv1.ReasonWorkloadsNotReady, Message: why}
-}
-
-// decideFailed handles a revision of this very specification that failed.
-func decideFailed(o Observation, now time.Time) Step {
-	if o.Health.Ready && o.Memory.Failure(o.Desired.Digest).Reason == appsv1.ReasonWorkloadsNotReady {
-		return Step{
-			Action: Recover, Reason: appsv1.ReasonProgressing,
-			Message: "every workload has become ready after all",
-		}
-	}
-	if held, ok := holdBack(o, now); ok {
-		return held
-	}
-	return Step{Action: Retry, Reason: appsv1.ReasonProgressing, Message: doing(Retry)}
-}
-
-// holdBack keeps a specification that failed before from being applied too early or too often.
-func holdBack(o Observation, now time.Time) (Step, bool) {
-	digest := o.Desired.Digest
-	failure := o.Memory.Failure(digest)
-	if failure.Count == 0 && o.Latest != nil && o.Latest.Status == helm.StatusFailed && Installed(o.Desired, o.Latest, o.Memory) {
-		// The process ended between Helm's failure and our note of it.
-		failure = Failure{
-			Digest: digest, Count: 1, At: o.Latest.DeployedAt,
-			Reason: appsv1.ReasonHelmFailed, Message: o.Latest.Description,
-		}
-	}
-	if failure.Count >= MaxFailures {
-		return Step{
-			Action: Hold, Reason: failure.Reason, Stalled: true,
-			Message: fmt.Sprintf("%s. Given up after %d attempts: change the specification", sentence(failure.Message), failure.Count),
-		}, true
-	}
-	interrupted := failure.Reason == appsv1.ReasonHelmLocked && failure.Count <= freeInterruptions
-	if failure.Count > 0 && !interrupted {
-		due := failure.At.Add(backoff(digest, failure.Count, failureBase, failureCap))
-		if now.Before(due) {
-			return Step{
-				Action: Hold, Reason: failure.Reason, After: due.Sub(now),
-				Message: fmt.Sprintf("%s. Attempt %d of %d follows at %s", sentence(failure.Message), failure.Count+1, MaxFailures,
-					due.UTC().Format(time.RFC3339)),
-			}, true
-		}
-	}
-	return holdAttempt(o, now)
-}
-
-// holdAttempt spaces out attempts that never reached Helm's storage. What only a person can mend is tried again too, for
-// nothing tells us when a chart was published or a right was granted.
-func holdAttempt(o Observation, now time.Time) (Step, bool) {
-	if o.Attempt == nil || o.Attempt.Digest != o.Desired.Digest {
-		return Step{}, false
-	}
-	base := attemptBase
-	if o.Attempt.Final {
-		base = failureBase
-	}
-	due := o.Attempt.At.Add(backoff(o.Desired.Digest, o.Attempt.Count, base, attemptCap))
-	if !now.Before(due) {
-		return Step{}, false
-	}
-	return Step{
-		Action: Hold, Reason: o.Attempt.Reason, Message: o.Attempt.Message, Stalled: o.Attempt.Final, After: due.Sub(now),
-	}, true
 }
 
 // decideInterrupted handles a revision that somebody was at work on. Nobody holds the Lease any more at this point.
@@ -330,6 +261,16 @@ func doing(action Action) string {
 		return "unlocking the release"
 	case Fail, Recover:
 		return "recording the outcome of the rollout"
+	case Prepare:
+		return "planning the change and checking what it needs"
+	case Rollback:
+		return "rolling the release back"
+	case RunProbe:
+		return "probing the release"
+	case Rotate:
+		return "restarting the pods that use changed credentials"
+	case Correct:
+		return "taking back what somebody else changed"
 	case Nothing, Wait, Hold:
 	}
 	return string(action)

@@ -123,13 +123,14 @@ func TestDecide(t *testing.T) {
 			after: time.Second, want: Retry, wantReason: appsv1.ReasonProgressing,
 		},
 		"should overrule what somebody else made with Helm": {
-			observation: Observation{Desired: a, Latest: revisionFrom(2, helm.StatusDeployed, b), Memory: settledMemory(1, a), Health: healthy},
+			observation: Observation{Desired: a, Latest: revisionFrom(2, helm.StatusDeployed, b), Memory: settledMemory(1, a), Health: healthy, Rules: Rules{Overrule: true}},
 			after:       time.Minute, want: Upgrade, wantReason: appsv1.ReasonProgressing, wantMessage: "revision 2, which somebody else made",
 		},
 		"should not take turns with somebody who insists": {
 			observation: Observation{
 				Desired: a, Latest: revisionFrom(12, helm.StatusDeployed, b), Health: healthy,
 				Memory: Memory{Applied: Applied{Revision: 11, Digest: a.Digest, At: noon, Times: 8, Settled: true}},
+				Rules:  Rules{Overrule: true},
 			},
 			after: time.Minute, want: Hold, wantReason: appsv1.ReasonUpdateHeld, wantMessage: "somebody else made revision 12",
 		},
@@ -172,7 +173,7 @@ func TestDecide(t *testing.T) {
 			want: Unlock, wantReason: appsv1.ReasonHelmLocked,
 		},
 		"should change nothing while suspended": {
-			observation: Observation{Intent: Suspend, Desired: b, Latest: deployed}, want: Hold, wantReason: appsv1.ReasonSuspended,
+			observation: Observation{Intent: Suspend, Plan: &Plan{Desired: b.Digest, Base: 1}, Desired: b, Latest: deployed}, want: Hold, wantReason: appsv1.ReasonSuspended,
 		},
 		"should hold on a problem, and leave what runs alone": {
 			observation: Observation{
@@ -300,6 +301,20 @@ func (w *world) apply(t *testing.T, step Step) {
 		o.Memory = o.Memory.WithFailure(o.Desired, appsv1.ReasonWorkloadsNotReady, step.Message, o.Latest.Number, w.now)
 	case Recover:
 		o.Latest.Status = helm.StatusDeployed
+	case Rollback:
+		if w.random.IntN(3) == 0 {
+			attempt := Attempt{Action: Rollback, Reason: appsv1.ReasonHelmFailed, Message: "connection refused", At: w.now, Count: 1}
+			if o.Attempt != nil {
+				attempt.Count = o.Attempt.Count + 1
+			}
+			o.Attempt = &attempt
+			return
+		}
+		number := o.Latest.Number + 1
+		o.Latest = revisionFrom(number, helm.StatusDeployed, desired("old"))
+		o.Latest.DeployedAt, o.Latest.Ours, o.Attempt = w.now, true, nil
+		o.Memory = o.Memory.WithRollback(o.Desired, number, step.Revision, step.Message, w.now)
+		o.Health = Health{Ready: w.random.IntN(3) > 0, Message: "Deployment app: 0/1"}
 	case Uninstall:
 		if w.random.IntN(2) == 0 {
 			o.Attempt = &Attempt{Action: Uninstall, Message: "hook failed", Count: 1, At: w.now}
@@ -311,6 +326,9 @@ func (w *world) apply(t *testing.T, step Step) {
 			o.Memory = o.Memory.WithSettled(o.Latest.Number, o.Desired, o.Latest.DeployedAt)
 		}
 	case Wait, Hold:
+		if step.Settled {
+			o.Memory = o.Memory.WithSettled(o.Latest.Number, o.Desired, o.Latest.DeployedAt)
+		}
 		if step.After == 0 && !step.Stalled && step.Reason != appsv1.ReasonSuspended && o.Problem == nil {
 			t.Fatalf("nothing would ever wake this: %+v", step)
 		}
@@ -335,8 +353,14 @@ func FuzzDecide(f *testing.F) {
 		if remove {
 			w.observation.Intent, w.observation.RemovedAt = Remove, noon
 			w.observation.Latest = revisionFrom(1, helm.StatusDeployed, w.observation.Desired)
+		} else if seed%2 == 0 {
+			// An upgrade of a release that works, with a way back.
+			old := desired("old")
+			w.observation.Latest, w.observation.Memory = revisionFrom(1, helm.StatusDeployed, old), settledMemory(1, old)
+			w.observation.Latest.Ours, w.observation.Rules.Rollback = true, 1+int(seed%3)
 		}
 		for range 500 {
+			w.lookBack()
 			before := w.observation
 			step := Decide(w.observation, w.now)
 			if diff := cmp.Diff(before, w.observation); diff != "" {
@@ -348,7 +372,7 @@ func FuzzDecide(f *testing.F) {
 			if step.Action == "" || step.Reason == "" || step.Message == "" {
 				t.Fatalf("step without action, reason or message: %+v", step)
 			}
-			if (step.Action == Nothing && !step.Settled) || step.Stalled {
+			if (step.Action == Nothing || step.Stalled) && !step.Settled {
 				w.checkRest(t, step)
 				return
 			}
@@ -356,6 +380,18 @@ func FuzzDecide(f *testing.F) {
 		}
 		t.Fatalf("no rest after 500 steps: %+v", w.observation)
 	})
+}
+
+// lookBack finds the revision to go back to, as the operator does.
+func (w *world) lookBack() {
+	o := &w.observation
+	o.Earlier = nil
+	if o.Latest == nil || o.Latest.Status != helm.StatusFailed {
+		return
+	}
+	if good := o.Memory.LastGood(o.Latest.Number, o.Desired.Digest); good.Revision > 0 {
+		o.Earlier = &Earlier{Number: good.Revision, Name: good.ReleaseName, Safe: o.Rules.Rollback < 3, Why: "the data has version 2"}
+	}
 }
 
 func (w *world) checkRest(t *testing.T, step Step) {

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,6 +222,7 @@ func (l *Locker) now() time.Time {
 // Held is a Lease that this process holds.
 type Held struct {
 	locker *Locker
+	key    types.NamespacedName
 	stop   context.CancelFunc
 	done   chan struct{}
 
@@ -232,10 +234,15 @@ type Held struct {
 func (l *Locker) hold(ctx context.Context, lease *coordinationv1.Lease, renewed time.Time) *Held {
 	// Renewals go on while the step's own context is cancelled: the step may still be writing.
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	held := &Held{locker: l, stop: stop, done: make(chan struct{}), lease: lease, renewed: renewed}
+	held := &Held{locker: l, key: released(lease), stop: stop, done: make(chan struct{}), lease: lease, renewed: renewed}
 	l.track(held)
 	go held.renewLoop(ctx)
 	return held
+}
+
+// released is the release that a Lease is held for.
+func released(lease *coordinationv1.Lease) types.NamespacedName {
+	return types.NamespacedName{Namespace: lease.Namespace, Name: strings.TrimSuffix(lease.Name, LeaseName(""))}
 }
 
 func (h *Held) renewLoop(ctx context.Context) {
@@ -331,11 +338,26 @@ func (l *Locker) Fence(next http.RoundTripper) http.RoundTripper {
 	return fence{locker: l, next: next}
 }
 
-func (l *Locker) writable() bool {
-	limit := l.FenceAfter
-	if limit == 0 {
-		limit = fenceAfter
+// Check fails with a fault HelmLocked unless this process holds the Lease of a release and has renewed it lately.
+func (l *Locker) Check(key types.NamespacedName) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for held := range l.held {
+		if held.key == key && held.fresh(l.limit()) {
+			return nil
+		}
 	}
+	return &fault.Error{
+		Reason: appsv1.ReasonHelmLocked, Op: "write down what became of release " + key.String(), Err: errFenced, Retry: true,
+	}
+}
+
+func (l *Locker) limit() time.Duration {
+	return cmp.Or(l.FenceAfter, fenceAfter)
+}
+
+func (l *Locker) writable() bool {
+	limit := l.limit()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for held := range l.held {

@@ -3,8 +3,10 @@ package release
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
+
+	appsv1 "github.com/kubewandb/kubewandb/api/v1"
+	"github.com/kubewandb/kubewandb/internal/probe"
 )
 
 // Memory is what one process tells the next about a release: which specification made which revision, and which
@@ -14,6 +16,45 @@ type Memory struct {
 	Applied Applied
 	// Failures holds one entry for each specification that failed, newest last, bounded.
 	Failures []Failure
+	// History holds the last revisions, newest last, bounded.
+	History []Entry
+	// Probed is what the probe found last.
+	Probed Probed
+	// Handled are the wishes of people that were acted on.
+	Handled Handled
+}
+
+// Handled are the wishes of people that were acted on, each by when it was made.
+type Handled struct {
+	Force    time.Time `json:"force,omitzero"`
+	Retry    time.Time `json:"retry,omitzero"`
+	Rollback time.Time `json:"rollback,omitzero"`
+}
+
+// Entry is one revision in the history.
+type Entry struct {
+	Revision    int    `json:"revision"`
+	Digest      string `json:"digest,omitempty"`
+	ReleaseName string `json:"releaseName,omitempty"`
+	Version     string `json:"version,omitempty"`
+	// Values is the fingerprint of the values.
+	Values  string    `json:"values,omitempty"`
+	Started time.Time `json:"started,omitzero"`
+	// Ended is zero while the rollout is under way.
+	Ended   time.Time      `json:"ended,omitzero"`
+	Outcome appsv1.Outcome `json:"outcome"`
+	Why     string         `json:"why,omitempty"`
+}
+
+// Probed is what the probe found last.
+type Probed struct {
+	Revision int          `json:"revision,omitempty"`
+	At       time.Time    `json:"at,omitzero"`
+	Report   probe.Report `json:"report"`
+	// Broken names inside checks that passed on the revision before and fail on this one.
+	Broken string `json:"broken,omitempty"`
+	// Problem says why there is no report; empty where there is one.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Applied links a revision of Helm to the specification that made it.
@@ -32,6 +73,10 @@ type Applied struct {
 	At time.Time `json:"at,omitzero"`
 	// Times counts how often in a row this very specification was applied.
 	Times int `json:"times,omitempty"`
+	// From is the digest of the specification that failed, where a rollback made this revision.
+	From string `json:"from,omitempty"`
+	// Secrets are the marks of the Secrets that the pods of the revision use: what their content was.
+	Secrets map[string]string `json:"secrets,omitempty"`
 }
 
 // Failure is the record of a specification that changed Helm's storage and failed.
@@ -43,6 +88,8 @@ type Failure struct {
 	Message string    `json:"message"`
 	// Revision is the newest one that failed.
 	Revision int `json:"revision,omitempty"`
+	// RolledBack tells that an earlier revision took its place, so that it is not tried again by itself.
+	RolledBack bool `json:"rolledBack,omitempty"`
 }
 
 const (
@@ -50,6 +97,8 @@ const (
 	maxFailures = 20
 	// maxMessage bounds a stored text; Helm can repeat whole manifests.
 	maxMessage = 1024
+	// maxHistory is how many revisions the history holds: as many as status shows, and Helm keeps.
+	maxHistory = 10
 )
 
 // Failure returns the record for a digest, or the zero value.
@@ -62,65 +111,32 @@ func (m Memory) Failure(digest string) Failure {
 	return Failure{}
 }
 
+// RolledBack tells that the revision was made by a rollback.
+func (m Memory) RolledBack(revision int) bool {
+	return m.Applied.From != "" && m.Applied.Revision == revision
+}
+
 // SettledAt tells that the revision is the one that was applied last and has been ready once.
 func (m Memory) SettledAt(revision int) bool {
 	return m.Applied.Settled && m.Applied.Revision == revision
-}
-
-// WithApplied returns the memory after Helm took a specification.
-func (m Memory) WithApplied(revision int, desired *Desired, now time.Time) Memory {
-	times := 1
-	if m.Applied.Digest == desired.Digest {
-		times = m.Applied.Times + 1
-	}
-	m.Applied = Applied{
-		Revision: revision, Digest: desired.Digest, Source: desired.Source, At: now.UTC().Truncate(time.Second), Times: times,
-		ReleaseID: desired.ReleaseID, ReleaseName: desired.ReleaseName,
-	}
-	return m
-}
-
-// WithSettled returns the memory after every object of the revision was ready. The specification has proven itself, so
-// its failures are forgotten.
-func (m Memory) WithSettled(revision int, desired *Desired, deployed time.Time) Memory {
-	if m.Applied.Revision != revision || m.Applied.Digest != desired.Digest {
-		m = m.WithApplied(revision, desired, deployed)
-	}
-	m.Applied.Settled = true
-	m.Failures = slices.DeleteFunc(slices.Clone(m.Failures), func(f Failure) bool { return f.Digest == desired.Digest })
-	return m
-}
-
-// WithFailure returns the memory after one more failure of a specification.
-func (m Memory) WithFailure(desired *Desired, reason, message string, revision int, now time.Time) Memory {
-	digest := desired.Digest
-	failure := m.Failure(digest)
-	failure = Failure{
-		Digest: digest, Count: failure.Count + 1, At: now.UTC().Truncate(time.Second),
-		Reason: reason, Message: clip(message, maxMessage), Revision: revision,
-	}
-	rest := slices.DeleteFunc(slices.Clone(m.Failures), func(f Failure) bool { return f.Digest == digest })
-	if len(rest) >= maxFailures {
-		rest = rest[len(rest)-maxFailures+1:]
-	}
-	m.Failures = append(rest, failure)
-	if revision > 0 && m.Applied.Revision != revision {
-		// The failed revision is ours as well: without this note it would pass for somebody else's.
-		m = m.WithApplied(revision, desired, now)
-	}
-	return m
 }
 
 // Keys of Secret <cr>-spec-active that hold a memory.
 const (
 	KeyApplied  = "applied"
 	KeyFailures = "failures"
+	KeyHistory  = "history"
+	KeyProbed   = "probed"
+	KeyHandled  = "handled"
 )
 
 // DecodeMemory reads a memory from the data of Secret <cr>-spec-active. Absent keys are an empty memory.
 func DecodeMemory(data map[string][]byte) (Memory, error) {
 	var memory Memory
-	for key, target := range map[string]any{KeyApplied: &memory.Applied, KeyFailures: &memory.Failures} {
+	for key, target := range map[string]any{
+		KeyApplied: &memory.Applied, KeyFailures: &memory.Failures, KeyHistory: &memory.History, KeyProbed: &memory.Probed,
+		KeyHandled: &memory.Handled,
+	} {
 		if text := data[key]; len(text) > 0 {
 			if err := json.Unmarshal(text, target); err != nil {
 				return Memory{}, fmt.Errorf("decode key %q: %w", key, err)
@@ -132,17 +148,26 @@ func DecodeMemory(data map[string][]byte) (Memory, error) {
 
 // Encode returns the memory as data of Secret <cr>-spec-active.
 func (m Memory) Encode() (map[string][]byte, error) {
-	applied, err := json.Marshal(m.Applied)
-	if err != nil {
-		return nil, fmt.Errorf("encode key %q: %w", KeyApplied, err)
-	}
-	failures := []byte("[]")
-	if len(m.Failures) > 0 {
-		if failures, err = json.Marshal(m.Failures); err != nil {
-			return nil, fmt.Errorf("encode key %q: %w", KeyFailures, err)
+	data := make(map[string][]byte, 5)
+	for key, content := range map[string]any{
+		KeyApplied: m.Applied, KeyFailures: orEmpty(m.Failures), KeyHistory: orEmpty(m.History), KeyProbed: m.Probed,
+		KeyHandled: m.Handled,
+	} {
+		raw, err := json.Marshal(content)
+		if err != nil {
+			return nil, fmt.Errorf("encode key %q: %w", key, err)
 		}
+		data[key] = raw
 	}
-	return map[string][]byte{KeyApplied: applied, KeyFailures: failures}, nil
+	return data, nil
+}
+
+// orEmpty keeps an absent list from being written as null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 func clip(text string, limit int) string {

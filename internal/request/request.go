@@ -27,7 +27,7 @@ const maxEncodedSize = 16 << 10
 type Mark struct {
 	// By is the person, as the console or the API server knows them.
 	By string `json:"by"`
-	// At has whole seconds.
+	// At tells one request from the next of its kind; it has whole milliseconds.
 	At time.Time `json:"at"`
 }
 
@@ -36,6 +36,9 @@ type Approve struct {
 	Mark
 	// Plan is the digest of the plan: "sha256:…".
 	Plan string `json:"plan"`
+	// MadeAt is when the plan was made that the person has seen. A plan that was voided and made anew has the same digest and
+	// another time.
+	MadeAt time.Time `json:"madeAt,omitzero"`
 }
 
 // Pin keeps one release.
@@ -97,7 +100,7 @@ func (s Set) Encode() ([]byte, error) {
 
 // MarkOf returns the mark of somebody at a time, as it is stored.
 func MarkOf(by string, at time.Time) Mark {
-	return Mark{By: strings.TrimSpace(by), At: at.UTC().Truncate(time.Second)}
+	return Mark{By: strings.TrimSpace(by), At: at.UTC().Truncate(time.Millisecond)}
 }
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)

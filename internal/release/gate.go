@@ -1,0 +1,142 @@
+package release
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	appsv1 "github.com/kubewandb/kubewandb/api/v1"
+	"github.com/kubewandb/kubewandb/internal/helm"
+)
+
+// decideUpgrade handles a revision that was made from something else: an older specification, or by somebody else.
+func decideUpgrade(o Observation, now time.Time) Step {
+	if rolledBack := o.Memory.RolledBack(o.Latest.Number); rolledBack && o.Latest.Status == helm.StatusDeployed {
+		if step, under := decideRolledBack(o, now); under {
+			return step
+		}
+	}
+	if held, ok := holdBack(o, now); ok {
+		held.Serving = o.serving()
+		return held
+	}
+	step := Step{Action: Upgrade, Reason: appsv1.ReasonProgressing, Message: doing(Upgrade)}
+	if !foreign(o) {
+		return gate(o, step, now)
+	}
+	if !o.Rules.Overrule && !o.forced() {
+		return Step{
+			Action: Hold, Reason: appsv1.ReasonUpdateHeld, Serving: o.serving(),
+			Message: fmt.Sprintf("somebody else made revision %d with Helm, and it stays until the specification changes; "+
+				"`kubectl wandb force` applies the specification again", o.Latest.Number),
+		}
+	}
+	// Two programs that both insist would take turns for ever: each time is further apart than the last.
+	due := o.Memory.Applied.At.Add(backoff(o.Desired.Digest, o.Memory.Applied.Times, foreignBase, foreignCap))
+	if now.Before(due) && !o.forced() {
+		return Step{
+			Action: Hold, Reason: appsv1.ReasonUpdateHeld, After: due.Sub(now), Serving: o.serving(),
+			Message: fmt.Sprintf("somebody else made revision %d with Helm; the specification is applied again in %s",
+				o.Latest.Number, round(due.Sub(now))),
+		}
+	}
+	step.Message = fmt.Sprintf("applying the specification over revision %d, which somebody else made with Helm; set "+
+		"spec.suspend to work by hand", o.Latest.Number)
+	return gate(o, step, now)
+}
+
+// foreign tells that the specification had been installed already, and somebody else has put another revision on top.
+func foreign(o Observation) bool {
+	applied := o.Memory.Applied
+	return applied.Digest == o.Desired.Digest && o.Latest.Number > applied.Revision
+}
+
+// wishAge is how much older than the newest revision a wish may be. The clocks of people and of the operator differ, and
+// what somebody asked for in another life of the installation is not meant any more.
+const wishAge = 5 * time.Minute
+
+// asked tells that somebody asked for something that was not done yet.
+func asked(at, handled time.Time, memory Memory) bool {
+	return !at.IsZero() && !at.Equal(handled) && at.After(memory.Applied.At.Add(-wishAge))
+}
+
+// forced tells that somebody wants the specification to be applied now.
+func (o Observation) forced() bool { return asked(o.Wishes.Force, o.Memory.Handled.Force, o.Memory) }
+
+// retried tells that somebody wants a specification that failed to be tried again.
+func (o Observation) retried() bool { return asked(o.Wishes.Retry, o.Memory.Handled.Retry, o.Memory) }
+
+// gate lets a change through once its plan is there where one is needed, somebody has approved it, and a window is open.
+// Most installations need none of that, and their plan is made by the very step that applies it.
+func gate(o Observation, step Step, now time.Time) Step {
+	adopting := adoption(o)
+	if !adopting && !o.Rules.Approval && (!o.Rules.Windowed || o.Rules.Opens.IsZero()) {
+		return step
+	}
+	if !adopting && !o.Rules.Approval && (step.Action == Install || o.forced()) {
+		return step // nobody waits for a window to get the first installation
+	}
+	if !o.planned() {
+		return Step{Action: Prepare, Reason: appsv1.ReasonUpdatePending, Message: doing(Prepare), Serving: o.serving()}
+	}
+	if o.Rules.Approval || (adopting && o.Plan.disturbs()) {
+		if o.Wishes.Approved != o.Plan.Digest {
+			return awaitApproval(o, adopting)
+		}
+	}
+	if o.Rules.Windowed && !o.Rules.Opens.IsZero() && step.Action != Install && !o.forced() {
+		return Step{
+			Action: Hold, Reason: appsv1.ReasonOutsideWindow, After: o.Rules.Opens.Sub(now), Serving: o.serving(),
+			Message: fmt.Sprintf("%s; the next window opens at %s, and `kubectl wandb force` does not wait for it",
+				o.Plan.Summary, o.Rules.Opens.UTC().Format(time.RFC3339)),
+		}
+	}
+	return step
+}
+
+// adoption tells that the newest revision was made by somebody else, and nothing of ours was ever applied.
+func adoption(o Observation) bool {
+	return o.Latest != nil && o.Latest.Status != helm.StatusUninstalled && !o.Latest.Ours && o.Memory.Applied.Revision == 0
+}
+
+// planned tells that there is a plan for the step from the newest revision to the wanted specification.
+func (o Observation) planned() bool {
+	return o.Plan != nil && o.Plan.Desired == o.Desired.Digest && o.Plan.Base == numberOf(o.Latest)
+}
+
+func (p *Plan) disturbs() bool { return len(p.Replaces) > 0 || p.Removes > 0 }
+
+func awaitApproval(o Observation, adopting bool) Step {
+	step := Step{
+		Action: Hold, Reason: appsv1.ReasonAwaitingApproval, Serving: o.serving(),
+		Message: fmt.Sprintf("%s; look with `kubectl wandb diff`, then approve plan %s with `kubectl wandb approve`",
+			o.Plan.Summary, short(o.Plan.Digest)),
+	}
+	if adopting && !o.Rules.Approval {
+		step.Reason = appsv1.ReasonAdoptionNeedsConsent
+		step.Message = fmt.Sprintf("taking over revision %d, which somebody else made with Helm, would replace the pods of %s and remove %d objects; "+
+			"look with `kubectl wandb diff`, then consent to plan %s with `kubectl wandb approve`",
+			o.Latest.Number, listed(o.Plan.Replaces), o.Plan.Removes, short(o.Plan.Digest))
+	}
+	return step
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}
+
+// short is as much of a digest as people compare.
+func short(digest string) string {
+	const enough = len("sha256:") + 12
+	return digest[:min(len(digest), enough)]
+}
+
+func numberOf(revision *Revision) int {
+	if revision == nil {
+		return 0
+	}
+	return revision.Number
+}
