@@ -207,10 +207,15 @@ func TestFailedUpgradeRollsBackAndIsRemembered(t *testing.T) {
 	}
 }
 
-// failRollout makes the Deployment say that its rollout failed, as its controller does after the deadline.
+// failRollout makes the Deployment of a held release say that its rollout failed, as its controller does after the
+// deadline.
 func (i *installation) failRollout() {
 	i.t.Helper()
 	app := i.app()
+	eventually(i.t, "the Deployment of the held release", func() bool {
+		app = i.app()
+		return app.Annotations["test/hold"] == "yes"
+	}, func() string { return app.Spec.Template.Spec.Containers[0].Image })
 	app.Status = k8sappsv1.DeploymentStatus{
 		ObservedGeneration: app.Generation, Replicas: 1, UpdatedReplicas: 1,
 		Conditions: []k8sappsv1.DeploymentCondition{{

@@ -68,10 +68,10 @@ func (v *view) driftedVerdict() (verdict, string, bool) {
 	}
 }
 
-// foreignRevision tells that the newest revision is one of Helm by hand, on top of one of ours.
+// foreignRevision tells that the newest revision is one of Helm by hand, on top of one of ours. While a step of ours is at
+// work its own revision is not written down yet.
 func (v *view) foreignRevision() bool {
-	applied := v.observation.Memory.Applied
-	return applied.Revision > 0 && v.current != nil && v.current.Revision > applied.Revision
+	return v.observation.Running == nil && release.Foreign(v.observation)
 }
 
 // planStatus shows a plan only while something waits for it.

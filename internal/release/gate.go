@@ -21,7 +21,7 @@ func decideUpgrade(o Observation, now time.Time) Step {
 		return held
 	}
 	step := Step{Action: Upgrade, Reason: appsv1.ReasonProgressing, Message: doing(Upgrade)}
-	if !foreign(o) {
+	if !Foreign(o) {
 		return gate(o, step, now)
 	}
 	if !o.Rules.Overrule && !o.forced() {
@@ -45,10 +45,11 @@ func decideUpgrade(o Observation, now time.Time) Step {
 	return gate(o, step, now)
 }
 
-// foreign tells that the specification had been installed already, and somebody else has put another revision on top.
-func foreign(o Observation) bool {
+// Foreign tells that the specification had been installed already, and somebody else has put another revision on top.
+func Foreign(o Observation) bool {
 	applied := o.Memory.Applied
-	return applied.Digest == o.Desired.Digest && o.Latest.Number > applied.Revision
+	return o.Desired != nil && o.Latest != nil && applied.Digest == o.Desired.Digest && o.Latest.Number > applied.Revision &&
+		!Installed(o.Desired, o.Latest, o.Memory)
 }
 
 // wishAge is how much older than the newest revision a wish may be. The clocks of people and of the operator differ, and
