@@ -40,6 +40,8 @@ type settings struct {
 	chartsDir, cacheDir  string
 	sources, kinds       string
 	metrics, probes      string
+	profile              string
+	concurrency          int
 	leaderElect, managed bool
 }
 
@@ -67,6 +69,8 @@ func (s *settings) addOwn(f *pflag.FlagSet) {
 	f.StringVar(&s.kinds, "allow-cluster-objects", "", "comma-separated kinds that charts may make outside their namespace")
 	f.StringVar(&s.metrics, "metrics-bind-address", ":8080", "address of metrics; 0 turns them off")
 	f.StringVar(&s.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
+	f.StringVar(&s.profile, "profile-bind-address", "", "loopback address of /debug/pprof; empty turns it off")
+	f.IntVar(&s.concurrency, "concurrency", operator.DefaultConcurrency, "how many releases are worked on at a time")
 	f.BoolVar(&s.leaderElect, "leader-elect", false, "act only while holding the Lease of the leader")
 	s.addCompatible(f)
 }
@@ -149,7 +153,8 @@ func (s *settings) config(ctx context.Context, log logr.Logger) (operator.Config
 		ChannelURL: s.channelURL, Trust: channel.Trust(s.trust), Verifier: verifier, Airgapped: s.airgapped, Keys: keys,
 		ChartsDir: s.chartsDir, ChartSources: operator.Namespaces(s.sources), CacheDir: s.cacheDir,
 		ClusterKinds:   operator.Namespaces(s.kinds),
-		MetricsAddress: s.metrics, ProbeAddress: s.probes, LeaderElect: s.leaderElect,
+		MetricsAddress: s.metrics, ProbeAddress: s.probes, ProfileAddress: s.profile, LeaderElect: s.leaderElect,
+		Concurrency: s.concurrency,
 	}, nil
 }
 

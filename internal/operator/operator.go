@@ -126,6 +126,7 @@ func (o *operator) options(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &grace,
 		HealthProbeBindAddress:        o.config.ProbeAddress,
+		PprofBindAddress:              o.config.ProfileAddress,
 		Metrics:                       metricsserver.Options{BindAddress: o.config.MetricsAddress},
 		Cache: cache.Options{
 			DefaultNamespaces: granted,
@@ -145,7 +146,7 @@ func (o *operator) assemble(cluster *rest.Config) error {
 		return err
 	}
 	o.wakes = &bell{}
-	o.runner = &release.Runner{Wake: o.wakes.ring}
+	o.runner = &release.Runner{Wake: o.wakes.ring, Workers: o.config.Concurrency}
 	o.loads = &release.Runner{Wake: o.wakes.ring, Grace: time.Second}
 	o.locker = &release.Locker{
 		Client: o.live, Lost: o.stop,
