@@ -170,6 +170,10 @@ func (o *operator) assemble(cluster *rest.Config) error {
 	if err := ctrlmetrics.Registry.Register(o.reconciler.metrics); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
 		return fmt.Errorf("register metrics: %w", err)
 	}
+	err = o.manager.GetFieldIndexer().IndexField(context.Background(), metadataOf(secretKind), releaseField, releaseNamed)
+	if err != nil {
+		return fmt.Errorf("index release Secrets: %w", err)
+	}
 	return o.watch()
 }
 
@@ -193,7 +197,7 @@ func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery) *R
 	cached := o.manager.GetCache()
 	r := &Reconciler{
 		config: o.config, cached: cached, live: o.live, granted: granted,
-		helm: helmClient, runner: o.runner, discovery: discover, now: time.Now,
+		helm: observed{helmClient}, runner: o.runner, discovery: discover, now: time.Now,
 		schemas:    &schemas{reader: helmClient},
 		disowner:   &disowner{client: o.live},
 		companions: companions{exists: cached, writer: o.live},
