@@ -118,7 +118,7 @@ func New(cfg Config) (*Client, error) {
 		logger:   cfg.Logger,
 		charts:   newChartCache(cfg.CacheDir),
 		releases: newReleaseCache(),
-		ledger:   &ledger{},
+		ledger:   &ledger{now: cfg.Now},
 	}
 	if cfg.HTTPTransport == nil {
 		c.http.Transport = newTransport(cfg.CAs)

@@ -139,7 +139,7 @@ func (c *Client) listRevisions(ctx context.Context, namespace, name string) ([]r
 	if err != nil {
 		return nil, fmt.Errorf("list release Secrets: %w", err)
 	}
-	c.ledger.settle(types.NamespacedName{Namespace: namespace, Name: name}, list.Items)
+	c.ledger.settle(types.NamespacedName{Namespace: namespace, Name: name})
 	return revisionsOf(list.Items), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -22,17 +23,26 @@ type Index interface {
 // ledger remembers what this process has written to Helm's storage until the index shows it. Without it a pass that
 // follows an action at once would not see what the action did.
 type ledger struct {
+	now func() time.Time
+
 	mu      sync.Mutex
 	entries map[types.NamespacedName]map[string]written
 }
 
 // written is the last write to one release Secret.
 type written struct {
-	version string
+	// item is its metadata after the write.
+	item    metav1.PartialObjectMetadata
 	deleted bool
+	at      time.Time
 }
 
-func (l *ledger) note(release types.NamespacedName, secret string, what written) {
+// ledgerPatience is how long the index may take to show a write. Afterwards the API server is asked: somebody else may
+// have deleted the Secret before the index saw it.
+const ledgerPatience = 15 * time.Second
+
+func (l *ledger) note(release types.NamespacedName, what written) {
+	what.at = l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.entries == nil {
@@ -41,51 +51,56 @@ func (l *ledger) note(release types.NamespacedName, secret string, what written)
 	if l.entries[release] == nil {
 		l.entries[release] = map[string]written{}
 	}
-	l.entries[release][secret] = what
+	l.entries[release][what.item.Name] = what
 }
 
-// reconcile compares what the index lists with what was written. It returns false where the index is behind; a Secret
-// that was deleted and is still listed is left out. What the index shows by now is forgotten.
-func (l *ledger) reconcile(release types.NamespacedName, listed []metav1.PartialObjectMetadata) ([]metav1.PartialObjectMetadata, bool) {
+// merge lays our own writes over what the index lists, and forgets those that the index shows by now. It returns false
+// where the index should show a write and does not.
+func (l *ledger) merge(release types.NamespacedName, listed []metav1.PartialObjectMetadata) ([]metav1.PartialObjectMetadata, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	entries := l.entries[release]
 	if len(entries) == 0 {
 		return listed, true
 	}
-	versions := map[string]string{}
+	merged := make([]metav1.PartialObjectMetadata, 0, len(listed)+1)
+	shown := map[string]string{}
 	for _, item := range listed {
-		versions[item.Name] = item.ResourceVersion
-	}
-	for secret, what := range entries {
-		version, present := versions[secret]
-		if what.deleted && !present || !what.deleted && present && !older(version, what.version) {
-			delete(entries, secret)
+		what, ours := entries[item.Name]
+		if !ours || !what.deleted && !older(item.ResourceVersion, what.item.ResourceVersion) {
+			merged = append(merged, item)
 		}
+		shown[item.Name] = item.ResourceVersion
+	}
+	believed := true
+	for name, what := range entries {
+		version, present := shown[name]
+		switch {
+		case what.deleted && !present, !what.deleted && present && !older(version, what.item.ResourceVersion):
+			delete(entries, name)
+			continue
+		case !what.deleted:
+			merged = append(merged, what.item)
+		}
+		believed = believed && l.now().Sub(what.at) < ledgerPatience
 	}
 	if len(entries) == 0 {
 		delete(l.entries, release)
-		return listed, true
 	}
-	caughtUp := true
-	for _, what := range entries {
-		caughtUp = caughtUp && what.deleted
-	}
-	return slices.DeleteFunc(slices.Clone(listed), func(item metav1.PartialObjectMetadata) bool { return entries[item.Name].deleted }), caughtUp
+	return merged, believed
 }
 
-// settle compares with what the API server itself lists: a Secret that is not there any more was deleted by somebody
-// else, and the index will never show it.
-func (l *ledger) settle(release types.NamespacedName, listed []metav1.PartialObjectMetadata) {
+// settle forgets everything about a release whose Secrets the API server itself has listed after patience was over.
+func (l *ledger) settle(release types.NamespacedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for secret, what := range l.entries[release] {
-		present := slices.ContainsFunc(listed, func(item metav1.PartialObjectMetadata) bool { return item.Name == secret })
-		if !present && !what.deleted {
-			delete(l.entries[release], secret)
+	entries := l.entries[release]
+	for name, what := range entries {
+		if l.now().Sub(what.at) >= ledgerPatience {
+			delete(entries, name)
 		}
 	}
-	if len(l.entries[release]) == 0 {
+	if len(entries) == 0 {
 		delete(l.entries, release)
 	}
 }
@@ -98,7 +113,7 @@ func older(a, b string) bool {
 }
 
 // Observed is Current for those who are told of every change and act on nothing without looking again: it reads the index
-// where there is one, and the API server where the index does not show our own writes yet.
+// where there is one, with our own writes laid over it.
 func (c *Client) Observed(ctx context.Context, namespace, name string) (*Release, error) {
 	return c.current(ctx, namespace, name, c.indexedRevisions)
 }
@@ -112,8 +127,8 @@ func (c *Client) indexedRevisions(ctx context.Context, namespace, name string) (
 	if err != nil {
 		return nil, fmt.Errorf("look for release Secrets: %w", err)
 	}
-	listed, caughtUp := c.ledger.reconcile(types.NamespacedName{Namespace: namespace, Name: name}, listed)
-	if !caughtUp {
+	listed, believed := c.ledger.merge(types.NamespacedName{Namespace: namespace, Name: name}, listed)
+	if !believed {
 		return c.listRevisions(ctx, namespace, name)
 	}
 	return revisionsOf(listed), nil
@@ -129,8 +144,8 @@ func (c *Client) unknownRelease(ctx context.Context, namespace, name string) boo
 	if err != nil {
 		return false
 	}
-	listed, caughtUp := c.ledger.reconcile(types.NamespacedName{Namespace: namespace, Name: name}, listed)
-	return caughtUp && len(listed) == 0
+	listed, believed := c.ledger.merge(types.NamespacedName{Namespace: namespace, Name: name}, listed)
+	return believed && len(listed) == 0
 }
 
 // revisionsOf reads what labels tell, highest revision first.

@@ -1,61 +1,77 @@
 package helm
 
 import (
-	"slices"
+	"maps"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// TestIndexIsBelievedOnceItShowsOurOwnWrites holds what a pass may conclude from a watch that lags behind.
-func TestIndexIsBelievedOnceItShowsOurOwnWrites(t *testing.T) {
+// TestOwnWritesLieOverTheIndex holds what a pass sees while the watch lags behind.
+func TestOwnWritesLieOverTheIndex(t *testing.T) {
+	wrote := func(name, version string, deleted bool, ago time.Duration) written {
+		what := written{deleted: deleted, at: time.Now().Add(-ago)}
+		what.item.Name, what.item.ResourceVersion = name, version
+		return what
+	}
 	tests := map[string]struct {
-		wrote map[string]written
-		// listed maps the names of Secrets to their resourceVersions.
-		listed map[string]string
-		// want are the names that count, where the index is believed.
-		want     []string
-		believed bool
+		wrote []written
+		// listed maps the names of Secrets to their resourceVersions, and so does want.
+		listed, want map[string]string
+		doubted      bool
+		// left is how many writes are still waited for.
+		left int
 	}{
-		"should believe it where nothing was written": {listed: map[string]string{"v1": "5"}, want: []string{"v1"}, believed: true},
-		"should not before a new revision shows":      {wrote: map[string]written{"v2": {version: "9"}}, listed: map[string]string{"v1": "5"}},
-		"should not while an older state shows":       {wrote: map[string]written{"v1": {version: "10"}}, listed: map[string]string{"v1": "9"}},
-		"should once the write shows": {
-			wrote: map[string]written{"v1": {version: "10"}}, listed: map[string]string{"v1": "10"}, want: []string{"v1"}, believed: true,
+		"should pass the index on where nothing was written": {
+			listed: map[string]string{"v1": "5"}, want: map[string]string{"v1": "5"},
 		},
-		"should once a later write of somebody else shows": {
-			wrote: map[string]written{"v1": {version: "10"}}, listed: map[string]string{"v1": "11"}, want: []string{"v1"}, believed: true,
+		"should add a revision that does not show yet": {
+			wrote: []written{wrote("v2", "9", false, 0)}, listed: map[string]string{"v1": "5"},
+			want: map[string]string{"v1": "5", "v2": "9"}, left: 1,
 		},
-		"should leave out what was deleted and is still listed": {
-			wrote: map[string]written{"v1": {deleted: true}}, listed: map[string]string{"v1": "5", "v2": "6"}, want: []string{"v2"}, believed: true,
+		"should replace an older state": {
+			wrote: []written{wrote("v1", "10", false, 0)}, listed: map[string]string{"v1": "9"}, want: map[string]string{"v1": "10"}, left: 1,
 		},
-		"should not where versions cannot be compared": {wrote: map[string]written{"v1": {version: "10"}}, listed: map[string]string{"v1": "x"}},
+		"should forget a write that shows": {
+			wrote: []written{wrote("v1", "10", false, 0)}, listed: map[string]string{"v1": "10"}, want: map[string]string{"v1": "10"},
+		},
+		"should prefer a later write of somebody else": {
+			wrote: []written{wrote("v1", "10", false, 0)}, listed: map[string]string{"v1": "11"}, want: map[string]string{"v1": "11"},
+		},
+		"should leave out what was deleted and still shows": {
+			wrote: []written{wrote("v1", "5", true, 0)}, listed: map[string]string{"v1": "5", "v2": "6"}, want: map[string]string{"v2": "6"}, left: 1,
+		},
+		"should have the API server asked after a while": {
+			wrote: []written{wrote("v1", "10", false, time.Minute)}, want: map[string]string{"v1": "10"}, doubted: true, left: 1,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			release := types.NamespacedName{Namespace: "ns", Name: "demo"}
 			l := &ledger{}
-			for secret, what := range test.wrote {
-				l.note(release, secret, what)
+			for _, what := range test.wrote {
+				l.now = func() time.Time { return what.at }
+				l.note(release, what)
 			}
+			l.now = time.Now
 			var listed []metav1.PartialObjectMetadata
 			for secret, version := range test.listed {
 				item := metav1.PartialObjectMetadata{}
 				item.Name, item.ResourceVersion = secret, version
 				listed = append(listed, item)
 			}
-			found, believed := l.reconcile(release, listed)
-			if believed != test.believed {
-				t.Fatalf("believed = %v, want %v", believed, test.believed)
-			}
-			var names []string
+			found, believed := l.merge(release, listed)
+			got := map[string]string{}
 			for _, item := range found {
-				names = append(names, item.Name)
+				got[item.Name] = item.ResourceVersion
 			}
-			slices.Sort(names)
-			if believed && !slices.Equal(names, test.want) {
-				t.Errorf("counted %v, want %v", names, test.want)
+			if believed == test.doubted || !maps.Equal(got, test.want) {
+				t.Errorf("merged to %v (believed: %v), want %v", got, believed, test.want)
+			}
+			if left := len(l.entries[release]); left != test.left {
+				t.Errorf("%d writes are waited for, want %d", left, test.left)
 			}
 		})
 	}
@@ -64,13 +80,17 @@ func TestIndexIsBelievedOnceItShowsOurOwnWrites(t *testing.T) {
 // TestLedgerForgetsWhatSomebodyElseDeleted keeps a pass from asking the API server for ever.
 func TestLedgerForgetsWhatSomebodyElseDeleted(t *testing.T) {
 	release := types.NamespacedName{Namespace: "ns", Name: "demo"}
-	l := &ledger{}
-	l.note(release, "v1", written{version: "10"})
-	if _, believed := l.reconcile(release, nil); believed {
-		t.Error("an index that does not show our revision was believed")
+	now := time.Now()
+	l := &ledger{now: func() time.Time { return now }}
+	what := written{}
+	what.item.Name = "v1"
+	l.note(release, what)
+	now = now.Add(ledgerPatience)
+	if _, believed := l.merge(release, nil); believed {
+		t.Error("an index that should show our revision and does not was believed")
 	}
-	l.settle(release, nil)
-	if _, believed := l.reconcile(release, nil); !believed {
+	l.settle(release)
+	if found, believed := l.merge(release, nil); !believed || len(found) > 0 {
 		t.Error("the revision is gone, and the index is still not believed")
 	}
 }

@@ -247,7 +247,7 @@ func (s *checkedSecrets) Delete(_ context.Context, name string, options metav1.D
 	delete(s.seen, name)
 	s.mu.Unlock()
 	if secret != nil {
-		s.client.ledger.note(s.releaseOf(secret), name, written{deleted: true})
+		s.client.ledger.note(s.releaseOf(secret), written{item: metadataOf(secret), deleted: true})
 	}
 	return nil
 }
@@ -258,7 +258,15 @@ func (s *checkedSecrets) releaseOf(secret *corev1.Secret) types.NamespacedName {
 
 func (s *checkedSecrets) wroteSecret(secret *corev1.Secret) {
 	s.saw(secret)
-	s.client.ledger.note(s.releaseOf(secret), secret.Name, written{version: secret.ResourceVersion})
+	s.client.ledger.note(s.releaseOf(secret), written{item: metadataOf(secret)})
+}
+
+// metadataOf returns what an index shows of a release Secret.
+func metadataOf(secret *corev1.Secret) metav1.PartialObjectMetadata {
+	item := metav1.PartialObjectMetadata{}
+	item.Namespace, item.Name, item.UID = secret.Namespace, secret.Name, secret.UID
+	item.ResourceVersion, item.Labels = secret.ResourceVersion, maps.Clone(secret.Labels)
+	return item
 }
 
 func (s *checkedSecrets) saw(secret *corev1.Secret) {
