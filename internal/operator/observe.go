@@ -129,7 +129,7 @@ func (r *Reconciler) observeLayers(ctx context.Context, v *view) error {
 		v.specErr = err
 		return nil
 	}
-	user, err := userLayer(ctx, r.live, v.key)
+	user, err := r.refs.userLayer(ctx, r.live, v.key)
 	if fault.Reason(err, "") == appsv1.ReasonLayerInvalid {
 		v.specErr = err
 		return nil
