@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -37,9 +36,6 @@ import (
 
 // program is what the operator calls itself in requests and events.
 const program = "controller-manager"
-
-// startTime is when a started operator has filled its caches and looked at every resource once.
-const startTime = 10 * time.Second
 
 // Run works until ctx ends, or until the operator cannot go on.
 func Run(ctx context.Context, config Config) error {
@@ -76,6 +72,7 @@ type operator struct {
 	runner     *release.Runner
 	loads      *release.Runner
 	wakes      *bell
+	trim       *trimmer
 }
 
 func (o *operator) build() error {
@@ -145,7 +142,7 @@ func (o *operator) assemble(cluster *rest.Config) error {
 	if err := o.follow(); err != nil {
 		return err
 	}
-	o.wakes = &bell{}
+	o.wakes, o.trim = &bell{}, newTrimmer()
 	o.runner = &release.Runner{Wake: o.wakes.ring, Workers: o.config.Concurrency}
 	o.loads = &release.Runner{Wake: o.wakes.ring, Grace: time.Second}
 	o.locker = &release.Locker{
@@ -161,7 +158,7 @@ func (o *operator) assemble(cluster *rest.Config) error {
 		return fmt.Errorf("make discovery client: %w", err)
 	}
 	o.reconciler = o.newReconciler(helmClient, discover)
-	for _, runnable := range []manager.Runnable{o.runner, o.loads, manager.RunnableFunc(trimAfterStart)} {
+	for _, runnable := range []manager.Runnable{o.runner, o.loads, o.trim} {
 		if err := o.manager.Add(runnable); err != nil {
 			return fmt.Errorf("add runner: %w", err)
 		}
@@ -177,26 +174,15 @@ func (o *operator) assemble(cluster *rest.Config) error {
 	return o.watch()
 }
 
-// trimAfterStart gives back what only the start needed.
-func trimAfterStart(ctx context.Context) error {
-	timer := time.NewTimer(startTime)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-		debug.FreeOSMemory()
-	}
-	return nil
-}
-
 func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery) *Reconciler {
 	granted := map[string]bool{}
 	for _, namespace := range o.config.WatchNamespaces {
 		granted[namespace] = true
 	}
-	cached := o.manager.GetCache()
+	cached, ours := o.manager.GetCache(), &fresh{}
 	r := &Reconciler{
-		config: o.config, cached: cached, live: o.live, granted: granted,
+		config: o.config, granted: granted,
+		cached: freshReader{Reader: cached, fresh: ours}, live: freshClient{Client: o.live, fresh: ours},
 		helm: observed{helmClient}, runner: o.runner, discovery: discover, now: time.Now,
 		schemas:    &schemas{reader: helmClient},
 		disowner:   &disowner{client: o.live},
@@ -209,7 +195,8 @@ func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery) *R
 	r.metrics = newMetrics(o.checkedAt, time.Now)
 	r.executor = &release.Executor{
 		Installer: helmClient, Marker: helmClient, Charts: helmClient, Locker: o.locker,
-		Active: release.Active{Client: o.live}, ClusterKinds: o.config.ClusterKinds, Report: o.report,
+		Active:       release.Active{Client: o.live, Known: &release.Known{Version: r.refs.version}},
+		ClusterKinds: o.config.ClusterKinds, Report: o.report,
 	}
 	for trust, follower := range o.followers {
 		r.followed[trust] = &following{trust: trust, follower: follower, client: o.live}
@@ -241,7 +228,8 @@ func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
 	fenced := rest.CopyConfig(cluster)
 	fenced.Wrap(func(next http.RoundTripper) http.RoundTripper { return o.locker.Fence(next) })
 	made, err := helm.New(helm.Config{
-		RESTConfig: fenced, ChartsDir: o.config.ChartsDir, ChartSources: o.config.ChartSources, CacheDir: o.config.CacheDir,
+		RESTConfig: fenced, Index: releaseIndex{cached: o.manager.GetCache()},
+		ChartsDir: o.config.ChartsDir, ChartSources: o.config.ChartSources, CacheDir: o.config.CacheDir,
 		Logger: slog.New(logr.ToSlogHandler(o.log.WithName("helm"))),
 	})
 	if err != nil {
@@ -252,8 +240,7 @@ func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
 
 func (o *operator) report(outcome release.Outcome) {
 	o.reconciler.metrics.stepped(outcome)
-	// Helm holds a chart and its manifests several times over while it works, and nothing for days afterwards.
-	debug.FreeOSMemory()
+	o.trim.soon()
 	log := o.log.WithName("release").WithValues("namespace", outcome.Key.Namespace, "name", outcome.Key.Name,
 		"action", outcome.Action, "revision", outcome.Revision, "took", outcome.Took.Round(time.Millisecond).String())
 	if outcome.Err != nil {

@@ -71,7 +71,8 @@ func newScene(b *testing.B) *scene {
 		ControlPlaneStartTimeout: 3 * time.Minute, ControlPlaneStopTimeout: time.Minute,
 	}
 	s.environment.ControlPlane.GetAPIServer().Configure().
-		Set("audit-policy-file", s.audit.policy).Set("audit-log-path", s.audit.log).Set("audit-log-maxsize", "2000")
+		Set("audit-policy-file", s.audit.policy).Set("audit-log-path", s.audit.log).Set("audit-log-maxsize", "2000").
+		Set("service-cluster-ip-range", "10.0.0.0/16") // each resource has a Service
 	if s.config, err = s.environment.Start(); err != nil {
 		_ = s.environment.Stop()
 		b.Fatalf("start an API server: %v", err)

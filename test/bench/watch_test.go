@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -91,7 +90,7 @@ func follow(ctx context.Context, clients kubernetes.Interface, work chan<- *k8sa
 	}
 	defer stream.Stop()
 	for event := range stream.ResultChan() {
-		deployment, ok := event.Object.(runtime.Object).(*k8sappsv1.Deployment)
+		deployment, ok := event.Object.(*k8sappsv1.Deployment)
 		if ok && event.Type != watch.Deleted && deployment.Status.ObservedGeneration != deployment.Generation {
 			work <- deployment
 		}
