@@ -100,6 +100,9 @@ func (r requests) total() int {
 	return sum
 }
 
+// withoutLeases leaves out what goes on while nothing happens.
+func (r requests) withoutLeases() int { return r.total() - r["update leases"] - r["get leases"] }
+
 // writes counts what changed the cluster. A review of rights is a create that stores nothing, and the leader's own Lease
 // belongs to no resource.
 func (r requests) writes() int {

@@ -185,13 +185,13 @@ func (s *scene) touch() {
 	})
 }
 
-// awaitQuiet waits until the operator has sent nothing for a while.
+// awaitQuiet waits until the operator has sent nothing for a while, but what keeps it the leader.
 func (s *scene) awaitQuiet() {
 	s.b.Helper()
 	const quiet = 3 * time.Second
 	last, since := -1, time.Now()
 	for time.Since(since) < quiet {
-		if now := s.audit.counted().total(); now != last {
+		if now := s.audit.counted().withoutLeases(); now != last {
 			last, since = now, time.Now()
 		}
 		pause(s.b, 200*time.Millisecond)
