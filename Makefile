@@ -47,7 +47,8 @@ test-e2e: ## Run the tests of the whole system on a real cluster of their own
 	@go run ./tools/testrun localcluster e2e
 
 bench: ## Run the benchmarks that match RUN=regexp, in Go's benchmark format
-	@go test -run '^$$' -bench '$(RUN)' -benchmem ./...
+	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(go -C tools/localcluster run . assets)}" \
+		go test -run '^$$' -bench '$(RUN)' -benchmem -timeout 1h ./...
 
 ##@ Development
 

@@ -42,6 +42,8 @@ type settings struct {
 	notifyURL, notifyKey string
 	notifyKinds          string
 	metrics, probes      string
+	profile              string
+	concurrency          int
 	leaderElect, managed bool
 }
 
@@ -72,6 +74,8 @@ func (s *settings) addOwn(f *pflag.FlagSet) {
 	f.StringVar(&s.notifyKinds, "notify-kinds", "", "comma-separated kinds of notifications; empty means all")
 	f.StringVar(&s.metrics, "metrics-bind-address", ":8080", "address of metrics; 0 turns them off")
 	f.StringVar(&s.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
+	f.StringVar(&s.profile, "profile-bind-address", "", "loopback address of /debug/pprof; empty turns it off")
+	f.IntVar(&s.concurrency, "concurrency", operator.DefaultConcurrency, "how many releases are worked on at a time")
 	f.BoolVar(&s.leaderElect, "leader-elect", false, "act only while holding the Lease of the leader")
 	s.addCompatible(f)
 }
@@ -155,7 +159,8 @@ func (s *settings) config(ctx context.Context, log logr.Logger) (operator.Config
 		ChartsDir: s.chartsDir, ChartSources: operator.Namespaces(s.sources), CacheDir: s.cacheDir,
 		ClusterKinds:  operator.Namespaces(s.kinds),
 		NotifyURLFile: s.notifyURL, NotifyKeyFile: s.notifyKey, NotifyKinds: operator.Namespaces(s.notifyKinds),
-		MetricsAddress: s.metrics, ProbeAddress: s.probes, LeaderElect: s.leaderElect,
+		MetricsAddress: s.metrics, ProbeAddress: s.probes, ProfileAddress: s.profile, LeaderElect: s.leaderElect,
+		Concurrency: s.concurrency,
 	}, nil
 }
 

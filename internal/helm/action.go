@@ -118,14 +118,7 @@ func (c *Client) act(ctx context.Context, op, namespace, name string, secrets []
 	if !s.store.secrets.wrote() {
 		return nil, err
 	}
-	last, readErr := s.store.last(name)
-	if readErr != nil || last == nil {
-		if err == nil {
-			err = failed(op, v1.ReasonHelmFailed, readErr, secrets)
-		}
-		return nil, err
-	}
-	return c.toRelease(last), err
+	return s.store.made(c), err
 }
 
 // settle records the revision of this action as failed where the SDK has left it pending. A revision of somebody else is

@@ -24,12 +24,35 @@ type chartCache struct {
 	order  []string
 	// resolved maps a reference (repository, name, version) to the digest that it had last.
 	resolved map[string]string
+	// schemas holds one copy of each schema that a release was made with.
+	schemas map[[sha256.Size]byte][]byte
 
 	indexes indexCache
 }
 
 func newChartCache(dir string) *chartCache {
-	return &chartCache{dir: dir, parsed: map[string]*Chart{}, resolved: map[string]string{}}
+	return &chartCache{dir: dir, parsed: map[string]*Chart{}, resolved: map[string]string{}, schemas: map[[sha256.Size]byte][]byte{}}
+}
+
+// maxSharedSchemas bounds memory: the schema of a large chart takes some hundred kilobytes.
+const maxSharedSchemas = 16
+
+// sharedSchema returns the one copy of a schema, so that 1,000 releases of a chart do not keep 1,000.
+func (c *chartCache) sharedSchema(schema []byte) []byte {
+	if len(schema) == 0 {
+		return nil
+	}
+	sum := sha256.Sum256(schema)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, ok := c.schemas[sum]; ok {
+		return known
+	}
+	if len(c.schemas) >= maxSharedSchemas {
+		clear(c.schemas)
+	}
+	c.schemas[sum] = schema
+	return schema
 }
 
 // get returns the chart of a digest; nil where it has to be fetched.

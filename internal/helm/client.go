@@ -57,6 +57,8 @@ type Config struct {
 	HTTPTransport http.RoundTripper
 	// CAs that charts may be downloaded with, instead of the system's; nil means the system's.
 	CAs *x509.CertPool
+	// Index answers what release Secrets there are, for Observed; nil asks the API server each time.
+	Index Index
 	// Logger receives what Helm has to say, at debug level. Nil discards it.
 	Logger *slog.Logger
 
@@ -83,6 +85,7 @@ type Client struct {
 	charts   *chartCache
 	releases *releaseCache
 	facts    factCache
+	ledger   *ledger
 
 	mu                 sync.Mutex
 	capabilities       *common.Capabilities
@@ -116,6 +119,7 @@ func New(cfg Config) (*Client, error) {
 		logger:   cfg.Logger,
 		charts:   newChartCache(cfg.CacheDir),
 		releases: newReleaseCache(),
+		ledger:   &ledger{now: cfg.Now},
 	}
 	if cfg.HTTPTransport == nil {
 		c.http.Transport = newTransport(cfg.CAs)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 
 	rcommon "helm.sh/helm/v4/pkg/release/common"
@@ -17,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	v1 "github.com/kubewandb/kubewandb/api/v1"
@@ -24,11 +24,21 @@ import (
 )
 
 // Current returns the highest revision of a release; nil without error where there is none. It reads the metadata of the
-// release's Secrets, and a Secret itself only when it has changed since the last call.
+// release's Secrets, and a Secret itself only when it has changed since the last call. A release of which the index knows
+// nothing is not looked for: see unknownRelease.
 func (c *Client) Current(ctx context.Context, namespace, name string) (*Release, error) {
+	if c.unknownRelease(ctx, namespace, name) {
+		return nil, nil
+	}
+	return c.current(ctx, namespace, name, c.listRevisions)
+}
+
+func (c *Client) current(
+	ctx context.Context, namespace, name string, list func(ctx context.Context, namespace, name string) ([]revision, error),
+) (*Release, error) {
 	ctx, cancel := within(ctx, requestTimeout)
 	defer cancel()
-	revisions, err := c.listRevisions(ctx, namespace, name)
+	revisions, err := list(ctx, namespace, name)
 	if err != nil {
 		return nil, failed("read release "+name, v1.ReasonInternalError, err, nil)
 	}
@@ -129,21 +139,13 @@ func (c *Client) listRevisions(ctx context.Context, namespace, name string) ([]r
 	if err != nil {
 		return nil, fmt.Errorf("list release Secrets: %w", err)
 	}
-	revisions := make([]revision, 0, len(list.Items))
-	for _, item := range list.Items {
-		number, err := strconv.Atoi(item.Labels["version"])
-		if err != nil {
-			continue
-		}
-		revisions = append(revisions, revision{number: number, version: string(item.UID) + "/" + item.ResourceVersion})
-	}
-	slices.SortFunc(revisions, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
-	return revisions, nil
+	c.ledger.settle(types.NamespacedName{Namespace: namespace, Name: name})
+	return revisionsOf(list.Items), nil
 }
 
 // readRevision reads one revision, from memory where it has not changed. A revision that has vanished meanwhile is nil.
 func (c *Client) readRevision(ctx context.Context, namespace, name string, one revision) (*Release, error) {
-	key := fmt.Sprintf("%s/%s/%d", namespace, name, one.number)
+	key := types.NamespacedName{Namespace: namespace, Name: name}
 	if known := c.releases.get(key, one.version); known != nil {
 		return known, nil
 	}
@@ -185,6 +187,7 @@ func (c *Client) toRelease(stored *release.Release) *Release {
 		rel.Chart = stored.Chart.Metadata.Name
 		rel.ChartVersion = stored.Chart.Metadata.Version
 		rel.AppVersion = stored.Chart.Metadata.AppVersion
+		rel.schema = c.charts.sharedSchema(stored.Chart.Schema)
 	}
 	return rel
 }
@@ -230,10 +233,11 @@ func (c *Client) scoped(ref Ref, namespace string) Ref {
 	return ref
 }
 
-// releaseCache keeps decoded revisions: a release Secret holds up to 1 MiB of compressed JSON, and is read on every pass.
+// releaseCache keeps the revision of each release that was read last: a release Secret holds up to 1 MiB of compressed
+// JSON, and is asked for on every pass.
 type releaseCache struct {
 	mu      sync.Mutex
-	entries map[string]cachedRelease
+	entries map[types.NamespacedName]cachedRelease
 }
 
 type cachedRelease struct {
@@ -241,13 +245,25 @@ type cachedRelease struct {
 	release *Release
 }
 
-// maxCachedReleases bounds memory; an entry without manifest text is a few kilobytes.
-const maxCachedReleases = 256
+// maxCachedReleases bounds memory; an entry without manifest text is one or two kilobytes.
+const maxCachedReleases = 4096
 
-func newReleaseCache() *releaseCache { return &releaseCache{entries: map[string]cachedRelease{}} }
+func newReleaseCache() *releaseCache {
+	return &releaseCache{entries: map[types.NamespacedName]cachedRelease{}}
+}
+
+// at returns what is known of a revision; nil where it is not the one that was read last.
+func (c *releaseCache) at(key types.NamespacedName, revision int) *Release {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if entry, ok := c.entries[key]; ok && entry.release.Revision == revision {
+		return entry.release.clone()
+	}
+	return nil
+}
 
 // get returns a copy, since callers may change what they are given.
-func (c *releaseCache) get(key, version string) *Release {
+func (c *releaseCache) get(key types.NamespacedName, version string) *Release {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	entry, ok := c.entries[key]
@@ -257,7 +273,7 @@ func (c *releaseCache) get(key, version string) *Release {
 	return entry.release.clone()
 }
 
-func (c *releaseCache) put(key, version string, rel *Release) {
+func (c *releaseCache) put(key types.NamespacedName, version string, rel *Release) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, known := c.entries[key]; !known && len(c.entries) >= maxCachedReleases {

@@ -48,6 +48,9 @@ type Release struct {
 	// FirstDeployedAt belongs to revision 1, DeployedAt to this revision.
 	FirstDeployedAt time.Time
 	DeployedAt      time.Time
+
+	// schema is values.schema.json of the chart; releases of one chart share it.
+	schema []byte
 }
 
 // Ref names one object in the cluster.

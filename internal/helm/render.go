@@ -55,7 +55,7 @@ func (c *Client) renderNext(ctx context.Context, chart *Chart, values map[string
 	}
 	ctx, cancel := within(ctx, requestTimeout)
 	defer cancel()
-	current, err := c.Current(ctx, namespace, name)
+	current, err := c.Observed(ctx, namespace, name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	rcommon "helm.sh/helm/v4/pkg/release/common"
+	"k8s.io/apimachinery/pkg/types"
 
 	v1 "github.com/kubewandb/kubewandb/api/v1"
 )
@@ -40,6 +41,9 @@ func (c *Client) MarkDeployed(ctx context.Context, namespace, name string, revis
 // StoredSchema returns values.schema.json of the chart that a revision was made from, as Helm's storage keeps it; nil
 // where the chart has none, or where the revision does not exist.
 func (c *Client) StoredSchema(ctx context.Context, namespace, name string, revision int) ([]byte, error) {
+	if known := c.releases.at(types.NamespacedName{Namespace: namespace, Name: name}, revision); known != nil {
+		return known.schema, nil
+	}
 	ctx, cancel := within(ctx, requestTimeout)
 	defer cancel()
 	opened, done := c.openStore(ctx, namespace, nil)

@@ -73,6 +73,13 @@ func (l *library) get(
 			}
 		}
 	}
+	if chart.Form == spec.FormLocal {
+		// A file is read at once: a detour over the queue would cost a pass and a write of the status.
+		ctx, cancel := context.WithTimeout(context.Background(), chartTimeout)
+		defer cancel()
+		l.load(ctx, key, source, chart)
+		return l.loaded(key)
+	}
 	l.runner.Submit(release.Job{Key: key, Action: release.Wait, Do: func(ctx context.Context) {
 		l.load(ctx, key, source, chart)
 	}}, now)
@@ -86,6 +93,17 @@ func (l *library) get(
 	default:
 		return known, 0, nil
 	}
+}
+
+// loaded returns what came of the last load.
+func (l *library) loaded(key types.NamespacedName) (*volume, time.Duration, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.shelf[key]
+	if known.err != nil {
+		return nil, chartRetryFirst, known.err
+	}
+	return known, 0, nil
 }
 
 // drop forgets the chart of a resource: it is only needed until it is installed.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,13 @@ const LeaderElectionID = "3009dfa6.apps.wandb.com"
 
 // DefaultPeriod is how often a resource is looked at when nothing happens. Values key reconcileFrequency replaces it.
 const DefaultPeriod = time.Hour
+
+// DefaultConcurrency is how many releases are worked on at a time. Each adds a chart and its manifests to the memory of the
+// process while it lasts, which is a few megabytes for a small chart and some tens for W&B Server.
+const DefaultConcurrency = 10
+
+// maxConcurrency bounds what a typing mistake can ask of the API server.
+const maxConcurrency = 100
 
 // Config of Run.
 type Config struct {
@@ -68,7 +76,12 @@ type Config struct {
 
 	// MetricsAddress and ProbeAddress are listened on; "0" turns either off.
 	MetricsAddress, ProbeAddress string
-	LeaderElect                  bool
+	// ProfileAddress serves profiles of the process, which show its memory: loopback addresses only. Empty turns it off.
+	ProfileAddress string
+	LeaderElect    bool
+
+	// Concurrency is how many releases are worked on at a time. Zero means DefaultConcurrency.
+	Concurrency int
 }
 
 // settle fills in defaults and refuses what cannot work.
@@ -88,6 +101,9 @@ func (c *Config) settle() error {
 	}
 	if c.Release == "" {
 		c.Release = "operator"
+	}
+	if err := c.settleProcess(); err != nil {
+		return err
 	}
 	switch c.Trust {
 	case "":
@@ -141,6 +157,32 @@ func (c *Config) notices(report func(notify.Kind, notify.Outcome)) (*notify.Send
 		options.Key = notify.KeyFile(c.NotifyKeyFile)
 	}
 	return notify.New(options), nil
+}
+
+// settleProcess checks what concerns the process rather than resources.
+func (c *Config) settleProcess() error {
+	if c.Concurrency == 0 {
+		c.Concurrency = DefaultConcurrency
+	}
+	if c.Concurrency < 0 || c.Concurrency > maxConcurrency {
+		return &fault.Error{
+			Reason: "ConfigInvalid", Op: fmt.Sprintf("start operator: a concurrency of %d is not possible", c.Concurrency),
+			Hint: fmt.Sprintf("Set CONCURRENCY (chart value concurrency) to a number from 1 to %d.", maxConcurrency),
+		}
+	}
+	if c.ProfileAddress != "" && !isLoopback(c.ProfileAddress) {
+		return &fault.Error{
+			Reason: "ConfigInvalid", Op: fmt.Sprintf("start operator: profiles may not be served on %q", c.ProfileAddress),
+			Hint: "Set PROFILE_BIND_ADDRESS to an address like 127.0.0.1:6060, and reach it with `kubectl port-forward`.",
+		}
+	}
+	return nil
+}
+
+// isLoopback tells addresses that nothing outside the pod reaches.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && net.ParseIP(host).IsLoopback()
 }
 
 // Namespaces reads a comma-separated list; spaces, empty entries and repetitions are dropped.

@@ -149,6 +149,8 @@ func (r *Reconciler) patchFinalizers(ctx context.Context, cr *appsv1.WeightsAndB
 	if err := r.live.Patch(ctx, changed, patch); err != nil {
 		return fmt.Errorf("change finalizers: %w", err)
 	}
+	// The same pass writes status next, over this state and not the one before.
+	cr.ResourceVersion, cr.Finalizers = changed.ResourceVersion, changed.Finalizers
 	return nil
 }
 

@@ -78,6 +78,8 @@ func newInstallationOn(t *testing.T, base *rest.Config, namespace string, change
 		RESTConfig: observed, Logger: logr.FromSlogHandler(slog.NewJSONHandler(i.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Namespace: i.namespace, Pod: "operator-0", ChannelURL: i.vendor.server.URL, Keys: license.NewKeySet(key),
 		MetricsAddress: "0", ProbeAddress: "0",
+		// Tests share a server: an operator that sees every namespace would write NamespaceNotGranted over the status of others.
+		Isolated: true,
 	}
 	for _, each := range change {
 		each(&i.config)

@@ -194,7 +194,7 @@ func TestSuspendChangesNothing(t *testing.T) {
 }
 
 func TestResourceElsewhereIsToldHowToGrant(t *testing.T) {
-	i := newInstallation(t)
+	i := newInstallation(t, func(c *Config) { c.Isolated = false })
 	i.start()
 	elsewhere := newInstallation(t)
 	cr := &appsv1.WeightsAndBiases{ObjectMeta: metav1.ObjectMeta{Namespace: elsewhere.namespace, Name: "wandb"}}

@@ -144,7 +144,7 @@ func (r *Reconciler) observeLayers(ctx context.Context, v *view) error {
 		v.specErr = err
 		return nil
 	}
-	user, asked, err := userLayer(ctx, r.live, v.key)
+	user, asked, err := r.refs.userLayer(ctx, r.live, v.key)
 	v.asked = asked
 	if fault.Reason(err, "") == appsv1.ReasonLayerInvalid {
 		v.specErr = err

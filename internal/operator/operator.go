@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -39,9 +38,6 @@ import (
 
 // program is what the operator calls itself in requests and events.
 const program = "controller-manager"
-
-// startTime is when a started operator has filled its caches and looked at every resource once.
-const startTime = 10 * time.Second
 
 // Run works until ctx ends, or until the operator cannot go on.
 func Run(ctx context.Context, config Config) error {
@@ -78,6 +74,7 @@ type operator struct {
 	runner     *release.Runner
 	loads      *release.Runner
 	wakes      *bell
+	trim       *trimmer
 	drift      *drift.Watcher
 	// fenced reaches the API server and writes only while this process holds the Lease of a release.
 	fenced *rest.Config
@@ -131,6 +128,7 @@ func (o *operator) options(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &grace,
 		HealthProbeBindAddress:        o.config.ProbeAddress,
+		PprofBindAddress:              o.config.ProfileAddress,
 		Metrics:                       metricsserver.Options{BindAddress: o.config.MetricsAddress},
 		Cache: cache.Options{
 			DefaultNamespaces: granted,
@@ -149,8 +147,8 @@ func (o *operator) assemble(cluster *rest.Config) error {
 	if err := o.follow(); err != nil {
 		return err
 	}
-	o.wakes = &bell{}
-	o.runner = &release.Runner{Wake: o.wakes.ring}
+	o.wakes, o.trim = &bell{}, newTrimmer()
+	o.runner = &release.Runner{Wake: o.wakes.ring, Workers: o.config.Concurrency}
 	o.loads = &release.Runner{Wake: o.wakes.ring, Grace: time.Second}
 	o.locker = &release.Locker{
 		Client: o.live, Lost: o.stop,
@@ -179,7 +177,7 @@ func (o *operator) assemble(cluster *rest.Config) error {
 	if err := o.notify(); err != nil {
 		return err
 	}
-	for _, runnable := range []manager.Runnable{o.runner, o.loads, o.drift, manager.RunnableFunc(trimAfterStart)} {
+	for _, runnable := range []manager.Runnable{o.runner, o.loads, o.drift, o.trim} {
 		if err := o.manager.Add(runnable); err != nil {
 			return fmt.Errorf("add runner: %w", err)
 		}
@@ -188,19 +186,11 @@ func (o *operator) assemble(cluster *rest.Config) error {
 	if err := ctrlmetrics.Registry.Register(o.reconciler.metrics); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	return o.watch()
-}
-
-// trimAfterStart gives back what only the start needed.
-func trimAfterStart(ctx context.Context) error {
-	timer := time.NewTimer(startTime)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-		debug.FreeOSMemory()
+	err = o.manager.GetFieldIndexer().IndexField(context.Background(), metadataOf(secretKind), releaseField, releaseNamed)
+	if err != nil {
+		return fmt.Errorf("index release Secrets: %w", err)
 	}
-	return nil
+	return o.watch()
 }
 
 func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery, surroundings preflight.Cluster) *Reconciler {
@@ -208,10 +198,11 @@ func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery, su
 	for _, namespace := range o.config.WatchNamespaces {
 		granted[namespace] = true
 	}
-	cached := o.manager.GetCache()
+	cached, ours := o.manager.GetCache(), &fresh{}
 	r := &Reconciler{
-		config: o.config, cached: cached, live: o.live, granted: granted,
-		helm: helmClient, runner: o.runner, discovery: discover, now: time.Now,
+		config: o.config, granted: granted,
+		cached: freshReader{Reader: cached, fresh: ours}, live: freshClient{Client: o.live, fresh: ours},
+		helm: observed{helmClient}, runner: o.runner, discovery: discover, now: time.Now,
 		schemas:    &schemas{reader: helmClient},
 		disowner:   &disowner{client: o.live},
 		companions: companions{exists: cached, writer: o.live},
@@ -227,7 +218,8 @@ func (o *operator) newReconciler(helmClient *helm.Client, discover Discovery, su
 	r.executor = &release.Executor{
 		Installer: helmClient, Marker: helmClient, Charts: helmClient, Locker: o.locker, Prober: helmClient,
 		Corrector: r.drift, Marks: r.marks, Plans: &release.Plans{Client: o.live, Parse: helmClient.ParseRendered},
-		Active: release.Active{Client: o.live}, ClusterKinds: o.config.ClusterKinds, Report: o.report,
+		Active:       release.Active{Client: o.live, Known: &release.Known{Version: r.refs.version}},
+		ClusterKinds: o.config.ClusterKinds, Report: o.report,
 	}
 	for trust, follower := range o.followers {
 		r.followed[trust] = &following{trust: trust, follower: follower, client: o.live}
@@ -272,7 +264,8 @@ func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
 	o.fenced = rest.CopyConfig(cluster)
 	o.fenced.Wrap(func(next http.RoundTripper) http.RoundTripper { return o.locker.Fence(next) })
 	made, err := helm.New(helm.Config{
-		RESTConfig: o.fenced, ChartsDir: o.config.ChartsDir, ChartSources: o.config.ChartSources, CacheDir: o.config.CacheDir,
+		RESTConfig: o.fenced, Index: releaseIndex{cached: o.manager.GetCache()},
+		ChartsDir: o.config.ChartsDir, ChartSources: o.config.ChartSources, CacheDir: o.config.CacheDir,
 		Logger: slog.New(logr.ToSlogHandler(o.log.WithName("helm"))),
 	})
 	if err != nil {
@@ -283,8 +276,7 @@ func (o *operator) helm(cluster *rest.Config) (*helm.Client, error) {
 
 func (o *operator) report(outcome release.Outcome) {
 	o.reconciler.metrics.stepped(outcome)
-	// Helm holds a chart and its manifests several times over while it works, and nothing for days afterwards.
-	debug.FreeOSMemory()
+	o.trim.soon()
 	log := o.log.WithName("release").WithValues("namespace", outcome.Key.Namespace, "name", outcome.Key.Name,
 		"action", outcome.Action, "revision", outcome.Revision, "took", outcome.Took.Round(time.Millisecond).String())
 	if outcome.Err != nil {

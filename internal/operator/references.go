@@ -12,6 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubewandb/kubewandb/internal/request"
+	"github.com/kubewandb/kubewandb/internal/spec"
 )
 
 // references knows which Secrets each resource depends on, so that a changed Secret wakes the right ones. Only metadata
@@ -22,6 +25,36 @@ type references struct {
 
 	mu   sync.Mutex
 	uses map[types.NamespacedName][]string
+	// noLayer holds the resourceVersion of each Secret <cr>-spec-user that sets nothing.
+	noLayer map[types.NamespacedName]string
+}
+
+// userLayer reads Secret <cr>-spec-user. Most set nothing and ask for nothing: that much is remembered, and nothing else of
+// a Secret.
+func (r *references) userLayer(ctx context.Context, reader client.Reader, key types.NamespacedName) (spec.Layer, request.Set, error) {
+	version, err := r.version(ctx, types.NamespacedName{Namespace: key.Namespace, Name: key.Name + userSuffix})
+	if err != nil {
+		return spec.Layer{}, request.Set{}, err
+	}
+	r.mu.Lock()
+	empty, known := r.noLayer[key]
+	r.mu.Unlock()
+	if known && version != "" && empty == version {
+		return spec.Layer{Name: spec.LayerUser}, request.Set{}, nil
+	}
+	layer, asked, err := userLayer(ctx, reader, key)
+	sets := len(layer.Values) + len(layer.Chart) + len(layer.Metadata) + len(layer.Unset)
+	if err != nil || version == "" || sets > 0 || asked != (request.Set{}) {
+		return layer, asked, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.noLayer == nil {
+		r.noLayer = map[types.NamespacedName]string{}
+	}
+	// What was read may be newer than version, never older; a newer one is read once more.
+	r.noLayer[key] = version
+	return layer, asked, nil
 }
 
 // set records the Secrets that a resource refers to by name, beside those that belong to every resource.
@@ -38,6 +71,7 @@ func (r *references) drop(key types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.uses, key)
+	delete(r.noLayer, key)
 }
 
 // affected returns the resources that a Secret concerns.

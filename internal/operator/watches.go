@@ -25,9 +25,6 @@ import (
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 )
 
-// workers is how many resources are looked at at a time. A pass waits for nothing but the API server.
-const workers = 4
-
 // Kinds whose metadata is watched.
 func deploymentKind() schema.GroupVersionKind {
 	return k8sappsv1.SchemeGroupVersion.WithKind("Deployment")
@@ -73,11 +70,11 @@ func (o *operator) watch() error {
 		For(&appsv1.WeightsAndBiases{}, builder.WithPredicates(changedByOthers())).
 		// There is one controller in a process; the name is checked for the sake of those who have several. Tests start
 		// one operator after another.
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, SkipNameValidation: ptr.To(true)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: o.config.Concurrency, SkipNameValidation: ptr.To(true)}).
 		WatchesMetadata(metadataOf(secretKind), handler.EnqueueRequestsFromMapFunc(o.secretChanged)).
 		WatchesRawSource(source.Func(o.wakes.start))
 	for _, kind := range []func() schema.GroupVersionKind{deploymentKind, statefulSetKind, podKind} {
-		b = b.WatchesMetadata(metadataOf(kind), handler.EnqueueRequestsFromMapFunc(workloadChanged))
+		b = b.WatchesMetadata(metadataOf(kind), handler.EnqueueRequestsFromMapFunc(o.workloadChanged))
 	}
 	for _, follower := range o.followers {
 		b = b.WatchesRawSource(source.Func(func(ctx context.Context, queue requests) error {
@@ -99,18 +96,25 @@ func (o *operator) secretChanged(_ context.Context, secret client.Object) []reco
 	keys := o.reconciler.refs.affected(secret)
 	found := make([]reconcile.Request, 0, len(keys))
 	for _, key := range keys {
+		if len(releaseNamed(secret)) > 0 && o.atWork(key) {
+			continue
+		}
 		found = append(found, reconcile.Request{NamespacedName: key})
 	}
 	return found
 }
 
-func workloadChanged(_ context.Context, object client.Object) []reconcile.Request {
+func (o *operator) workloadChanged(_ context.Context, object client.Object) []reconcile.Request {
 	key, ok := releaseOf(object)
-	if !ok {
+	if !ok || o.atWork(key) {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: key}}
 }
+
+// atWork tells that a step of ours is what changes the objects of a release. The pass that follows the step's end sees
+// everything; one for each object that Helm writes would only say once more that Helm is at work.
+func (o *operator) atWork(key types.NamespacedName) bool { return o.runner.Running(key) != nil }
 
 type requests = workqueue.TypedRateLimitingInterface[reconcile.Request]
 

@@ -210,7 +210,7 @@ func isEnv(key string) bool {
 
 // credentialKey goes by the key's name. Keys that name a Secret, or a key in one, hold no credential themselves.
 func credentialKey(key string) bool {
-	plain := strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "").Replace(key))
+	plain := strings.ToLower(strings.Map(withoutSeparators, key))
 	for _, suffix := range []string{"name", "keyname", "ref", "refs", "path", "file", "enabled", "type", "passwordkey", "usernamekey", "header", "hours", "seconds", "url"} {
 		if strings.HasSuffix(plain, suffix) {
 			return false
@@ -223,6 +223,13 @@ func credentialKey(key string) bool {
 		}
 	}
 	return plain == "pass" || plain == "pw" || plain == "pwd" || plain == "bindpw" || plain == "jwt"
+}
+
+func withoutSeparators(r rune) rune {
+	if r == '_' || r == '-' || r == '.' {
+		return -1
+	}
+	return r
 }
 
 // credentialEnv adds what only names of environment variables tell: FOO_KEY, FOO_PW, FOO_DSN.

@@ -57,6 +57,7 @@ two entries of one name cannot be applied.
   (dict "name" "CHARTS_DIR" "value" "/charts")
   (dict "name" "CHART_SOURCES" "value" (join "," (.Values.chartSources | default list)))
   (dict "name" "ALLOW_CLUSTER_OBJECTS" "value" (include "operator.clusterKinds" . | fromJsonArray | join ","))
+  (dict "name" "CONCURRENCY" "value" (.Values.concurrency | default 10 | int | toString))
   (dict "name" "HELM_CACHE_HOME" "value" "/helm/cache")
   (dict "name" "HELM_CONFIG_HOME" "value" "/helm/config")
   (dict "name" "HELM_DATA_HOME" "value" "/helm/data")
