@@ -117,6 +117,7 @@ func TestChangedObjectVoidsAnApproval(t *testing.T) {
 	key := i.resource(i.licensed())
 	i.awaitReady(key)
 	i.update(key, withPolicy(appsv1.UpdateApproval))
+	i.awaitReady(key) // the operator has seen the policy
 	i.vendor.publish("v2", "1.0.0", tagged("2"))
 	plan := i.awaitPlan(key, appsv1.ReasonAwaitingApproval)
 	i.stop()
@@ -334,6 +335,7 @@ func TestRotatedCredentialReplacesJustThePodsThatUseIt(t *testing.T) {
 	key := i.resource(i.licensed())
 	i.awaitReady(key)
 	i.update(key, withPolicy(appsv1.UpdateApproval))
+	i.awaitReady(key) // the operator has seen the policy
 	generations := func() map[string]int64 {
 		list := &k8sappsv1.DeploymentList{}
 		must(t, i.api.List(t.Context(), list, client.InNamespace(i.namespace)))

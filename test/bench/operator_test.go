@@ -135,6 +135,7 @@ func (s *scene) idle(count int) {
 	program := s.startOperator()
 	defer program.stop()
 	s.install(count)
+	pause(s.b, firstLook)
 	s.awaitQuiet()
 	before, sent := program.usage(), s.audit.counted()
 	pause(s.b, idleTime)
@@ -157,6 +158,9 @@ func (s *scene) idle(count int) {
 	s.b.ReportMetric(float64(spent.writes()-spent["update leases"])/float64(count), "look-writes")
 	s.b.ReportMetric(0, "ns/op")
 }
+
+// firstLook is when every new revision has been compared with the cluster once, some seconds after it was installed.
+const firstLook = 15 * time.Second
 
 func pause(b *testing.B, length time.Duration) {
 	b.Helper()
