@@ -41,7 +41,7 @@ func (r *Reconciler) observeDeletion(ctx context.Context, v *view) error {
 		}
 	}
 	v.observation.Intent = release.Remove
-	if going {
+	if going || keeps(v.cr) {
 		v.observation.Intent = release.Leave
 		return nil
 	}

@@ -408,32 +408,32 @@ func TestDriftIsToldAndTakenBackWhereWanted(t *testing.T) {
 	}
 }
 
+// installByHand makes a release as an administrator does with Helm.
+func (i *installation) installByHand(tag string) {
+	t := i.t
+	t.Helper()
+	byHand, err := helm.New(helm.Config{RESTConfig: i.config.RESTConfig})
+	must(t, err)
+	chart, err := byHand.LoadChart(t.Context(), &spec.Chart{
+		Form: spec.FormRepo, URL: i.vendor.server.URL + "/charts", Name: "app", Version: "1.0.0",
+	}, helm.Credentials{})
+	must(t, err)
+	values := tagged(tag)
+	values["global"] = map[string]any{"operator": map[string]any{"namespace": i.namespace}}
+	_, err = byHand.Install(t.Context(), helm.Apply{Namespace: i.namespace, Name: "wandb", Chart: chart, Values: values})
+	must(t, err)
+	// Helm itself labels no release as ours.
+	secret := i.secret("sh.helm.release.v1.wandb.v1")
+	delete(secret.Labels, helm.OwnerLabel)
+	must(t, i.api.Update(t.Context(), secret))
+}
+
 // TestHelmReleaseOfSomebodyElseIsAdopted: without a restart where nothing differs, and with consent where pods would be
 // replaced.
 func TestHelmReleaseOfSomebodyElseIsAdopted(t *testing.T) {
-	install := func(i *installation, tag string) {
-		byHand, err := helm.New(helm.Config{RESTConfig: i.config.RESTConfig})
-		must(t, err)
-		chart, err := byHand.LoadChart(t.Context(), &spec.Chart{
-			Form: spec.FormRepo, URL: i.vendor.server.URL + "/charts", Name: "app", Version: "1.0.0",
-		}, helm.Credentials{})
-		must(t, err)
-		values := tagged(tag)
-		values["global"] = map[string]any{"operator": map[string]any{"namespace": i.namespace}}
-		_, err = byHand.Install(t.Context(), helm.Apply{Namespace: i.namespace, Name: "wandb", Chart: chart, Values: values})
-		must(t, err)
-		// Helm itself labels no release as ours.
-		secret := i.secret("sh.helm.release.v1.wandb.v1")
-		stored := i.storedRelease(1)
-		delete(secret.Labels, helm.OwnerLabel)
-		if _, labelled := stored["labels"]; labelled {
-			t.Log("labels are stored in the release too")
-		}
-		must(t, i.api.Update(t.Context(), secret))
-	}
 	t.Run("nothing differs", func(t *testing.T) {
 		i := newInstallation(t)
-		install(i, "1")
+		i.installByHand("1")
 		before, generation := i.uids(), i.app().Generation
 		i.vendor.publish("v1", "1.0.0", tagged("1"))
 		i.playKubelet()
@@ -449,7 +449,7 @@ func TestHelmReleaseOfSomebodyElseIsAdopted(t *testing.T) {
 	})
 	t.Run("pods would be replaced", func(t *testing.T) {
 		i := newInstallation(t)
-		install(i, "0")
+		i.installByHand("0")
 		before := i.uids()
 		i.vendor.publish("v1", "1.0.0", tagged("1"))
 		i.playKubelet()
@@ -499,6 +499,28 @@ func TestKeepLeavesEverythingRunning(t *testing.T) {
 	if diff := cmp.Diff(before, i.uids()); diff != "" {
 		t.Errorf("objects were replaced:\n%s", diff)
 	}
+}
+
+// A suspended resource beside a Helm release of somebody else is how people look before they adopt. Deleting it again must
+// not take the release along.
+func TestDeletingASuspendedResourceLeavesAForeignRelease(t *testing.T) {
+	i := newInstallation(t)
+	i.installByHand("0")
+	before := i.uids()
+	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.playKubelet()
+	i.start()
+	key := i.resource(i.licensed(), func(cr *appsv1.WeightsAndBiases) { cr.Spec.Suspend = true })
+	cr := i.await(key, "a plan", func(cr *appsv1.WeightsAndBiases) bool { return cr.Status.Plan != nil })
+	if !cr.Status.Plan.Adoption || len(cr.Finalizers) > 0 {
+		t.Errorf("plan %+v, finalizers %v", cr.Status.Plan, cr.Finalizers)
+	}
+	i.delete(key)
+	i.awaitGone(key)
+	if diff := cmp.Diff(before, i.uids()); diff != "" {
+		t.Errorf("objects went with the resource:\n%s", diff)
+	}
+	i.awaitRevisions("1 deployed")
 }
 
 func TestBlockingPreflightKeepsWhatRuns(t *testing.T) {

@@ -80,7 +80,7 @@ func (v *view) planStatus(step release.Step) *appsv1.PlanStatus {
 	if made == nil || desired == nil || made.Desired != desired.Digest || step.Action != release.Hold {
 		return nil
 	}
-	if release.Installed(desired, v.observation.Latest, v.observation.Memory) {
+	if release.Installed(desired, v.observation.Latest, v.observation.Memory) && step.Reason != appsv1.ReasonAwaitingApproval {
 		return nil
 	}
 	status := made.Status

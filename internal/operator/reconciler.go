@@ -122,7 +122,7 @@ func (r *Reconciler) pass(ctx context.Context, cr *appsv1.WeightsAndBiases) (rec
 // take hands a step to the runner, and remembers a revision that has become ready.
 func (r *Reconciler) take(ctx context.Context, v *view, step release.Step) error {
 	if step.Settled {
-		memory := v.observation.Memory.WithSettled(v.current.Revision, v.observation.Desired, v.now)
+		memory := v.observation.Memory.WithSettled(v.current.Revision, about(v, step), v.now)
 		if err := r.executor.Active.Save(ctx, v.key, memory, nil); err != nil {
 			return err // names the Secret
 		}
@@ -136,7 +136,8 @@ func (r *Reconciler) take(ctx context.Context, v *view, step release.Step) error
 	if !step.Action.Writes() {
 		return nil
 	}
-	if !keeps(v.cr) {
+	// A plan makes nothing that a deletion would have to wait for, and may be about a release of somebody else.
+	if !keeps(v.cr) && step.Action != release.Prepare {
 		if err := r.addFinalizer(ctx, v.cr); err != nil {
 			return err
 		}
@@ -144,9 +145,17 @@ func (r *Reconciler) take(ctx context.Context, v *view, step release.Step) error
 	return r.submit(v, step)
 }
 
+// about is the specification that a step is about.
+func about(v *view, step release.Step) *release.Desired {
+	if step.About {
+		return v.observation.Applied()
+	}
+	return v.observation.Desired
+}
+
 func (r *Reconciler) submit(v *view, step release.Step) error {
 	work := release.Work{
-		Key: v.key, Step: step, Desired: v.observation.Desired, Chart: v.chart, Definitions: v.cr.Spec.CRDs,
+		Key: v.key, Step: step, Desired: about(v, step), Chart: v.chart, Definitions: v.cr.Spec.CRDs,
 		Wishes: v.observation.Wishes, Preflight: r.preflight(v),
 	}
 	if v.cr.Spec.Timeout != nil {
@@ -202,7 +211,7 @@ func (r *Reconciler) leave(ctx context.Context, v *view, step release.Step) (rec
 // next returns when to look again at the latest.
 func (v *view) next(step release.Step) time.Duration {
 	after := v.period
-	for _, each := range []time.Duration{step.After, v.recheck} {
+	for _, each := range []time.Duration{step.After, step.Look, v.recheck} {
 		if each > 0 {
 			after = min(after, each)
 		}

@@ -71,10 +71,14 @@ func (e *Executor) prepare(ctx context.Context, work Work) (*change, error) {
 		return nil, err
 	}
 	policy := helm.Policy{Namespace: work.Key.Namespace, ClusterKinds: e.ClusterKinds}
-	if err := e.Charts.CheckObjects(ctx, prepared.rendered.All(), policy); err != nil {
+	objects := prepared.rendered.All()
+	if work.Definitions == appsv1.DefinitionsSkip {
+		objects = prepared.rendered.Objects
+	}
+	if err := e.Charts.CheckObjects(ctx, objects, policy); err != nil {
 		return nil, err
 	}
-	if err := e.Charts.MissingRights(ctx, prepared.rendered.All()); err != nil {
+	if err := e.Charts.MissingRights(ctx, objects); err != nil {
 		return nil, err
 	}
 	return prepared, e.preflight(ctx, work, prepared.chart)

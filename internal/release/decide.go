@@ -74,6 +74,10 @@ type Step struct {
 	Settled bool
 	// Serving tells that what runs is as good as before, whatever the step waits for.
 	Serving bool
+	// Look is when to look again for what runs, while the step itself waits for something else; zero for never.
+	Look time.Duration
+	// About tells that the step is about what runs, while a newer specification waits: see Observation.Applied.
+	About bool
 	// Revision is the one that a Rollback puts in place, and By who asked for it; empty where nobody did.
 	Revision int
 	By       string
@@ -217,6 +221,12 @@ func decideInterrupted(o Observation, now time.Time) Step {
 func decideRemove(o Observation, now time.Time) Step {
 	if o.Latest == nil || o.Latest.Status == helm.StatusUninstalled {
 		return Step{Action: Nothing, Reason: appsv1.ReasonDeleting, Message: "the release is uninstalled"}
+	}
+	if adoption(o) {
+		return Step{
+			Action: Nothing, Reason: appsv1.ReasonDeleting,
+			Message: "the release was made by somebody else and never taken over, so it stays",
+		}
 	}
 	overdue := !o.RemovedAt.IsZero() && now.Sub(o.RemovedAt) >= UninstallTimeout
 	if o.Attempt != nil && o.Attempt.Action == Uninstall {

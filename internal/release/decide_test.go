@@ -24,7 +24,7 @@ func desired(name string) *Desired {
 
 // revisionFrom is a revision that was made from a specification at noon.
 func revisionFrom(number int, status helm.Status, from *Desired) *Revision {
-	return &Revision{Number: number, Status: status, DeployedAt: noon, Fingerprint: from.Fingerprint}
+	return &Revision{Number: number, Status: status, DeployedAt: noon, Fingerprint: from.Fingerprint, Ours: true}
 }
 
 func settledMemory(revision int, from *Desired) Memory {
@@ -312,7 +312,7 @@ func (w *world) apply(t *testing.T, step Step) {
 		}
 		number := o.Latest.Number + 1
 		o.Latest = revisionFrom(number, helm.StatusDeployed, desired("old"))
-		o.Latest.DeployedAt, o.Latest.Ours, o.Attempt = w.now, true, nil
+		o.Latest.DeployedAt, o.Attempt = w.now, nil
 		o.Memory = o.Memory.WithRollback(o.Desired, number, step.Revision, step.Message, w.now)
 		o.Health = Health{Ready: w.random.IntN(3) > 0, Message: "Deployment app: 0/1"}
 	case Uninstall:
@@ -357,7 +357,7 @@ func FuzzDecide(f *testing.F) {
 			// An upgrade of a release that works, with a way back.
 			old := desired("old")
 			w.observation.Latest, w.observation.Memory = revisionFrom(1, helm.StatusDeployed, old), settledMemory(1, old)
-			w.observation.Latest.Ours, w.observation.Rules.Rollback = true, 1+int(seed%3)
+			w.observation.Rules.Rollback = 1 + int(seed%3)
 		}
 		for range 500 {
 			w.lookBack()

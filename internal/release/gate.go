@@ -16,6 +16,15 @@ func decideUpgrade(o Observation, now time.Time) Step {
 			return step
 		}
 	}
+	step := upgrade(o, now)
+	if step.Action != Hold && step.Action != Prepare {
+		return step
+	}
+	return alongside(o, step, now)
+}
+
+// upgrade is the way to another specification.
+func upgrade(o Observation, now time.Time) Step {
 	if held, ok := holdBack(o, now); ok {
 		held.Serving = o.serving()
 		return held
@@ -43,6 +52,55 @@ func decideUpgrade(o Observation, now time.Time) Step {
 	step.Message = fmt.Sprintf("applying the specification over revision %d, which somebody else made with Helm; set "+
 		"spec.suspend to work by hand", o.Latest.Number)
 	return gate(o, step, now)
+}
+
+// Applied is the specification that the newest revision was made from, as far as the memory tells; nil where the revision
+// is none of ours.
+func (o Observation) Applied() *Desired {
+	applied := o.Memory.Applied
+	if o.Latest == nil || applied.Revision != o.Latest.Number || applied.Digest == "" {
+		return nil
+	}
+	return &Desired{
+		Digest: applied.Digest, Source: applied.Source, ReleaseID: applied.ReleaseID, ReleaseName: applied.ReleaseName,
+		Fingerprint: o.Latest.Fingerprint,
+	}
+}
+
+// alongside looks after what runs while a newer specification waits, for a person or a window perhaps for days: a rollout
+// has to end, a failed one is rolled back, changed credentials reach the pods.
+func alongside(o Observation, waiting Step, now time.Time) Step {
+	applied := o.Applied()
+	if applied == nil || o.Memory.RolledBack(o.Latest.Number) && !o.Memory.SettledAt(o.Latest.Number) {
+		return waiting
+	}
+	o.Desired, o.Wishes.Force, o.Wishes.Retry = applied, time.Time{}, time.Time{}
+	var step Step
+	switch o.Latest.Status {
+	case helm.StatusDeployed:
+		step = decideDeployed(o, now)
+	case helm.StatusFailed:
+		step = decideFailed(o, now)
+	default:
+		return waiting
+	}
+	waiting.Look = step.After
+	switch {
+	case step.Settled && o.Memory.RolledBack(o.Latest.Number):
+		return waiting // decideRolledBack has the word
+	case step.Settled:
+		waiting.Settled, waiting.About = true, true
+		return waiting
+	case waiting.Action == Prepare && step.Action != Fail && step.Action != Rollback && step.Action != Rotate:
+		return waiting
+	}
+	switch step.Action {
+	case Wait, Fail, Rollback, Recover, RunProbe, Rotate, Correct:
+		step.About = true
+		return step
+	default:
+		return waiting
+	}
 }
 
 // Foreign tells that the specification had been installed already, and somebody else has put another revision on top.

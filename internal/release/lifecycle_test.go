@@ -12,12 +12,12 @@ import (
 // TestDecideLifecycle holds what people can say about changes: approval, windows, rollback, rotation, probe, drift.
 func TestDecideLifecycle(t *testing.T) {
 	a, b := desired("a"), desired("b")
-	ours := func(number int, status helm.Status, from *Desired) *Revision {
+	strange := func(number int, status helm.Status, from *Desired) *Revision {
 		revision := revisionFrom(number, status, from)
-		revision.Ours = true
+		revision.Ours = false
 		return revision
 	}
-	running := Observation{Desired: a, Latest: ours(1, helm.StatusDeployed, a), Health: Health{Ready: true}, Memory: settledMemory(1, a)}
+	running := Observation{Desired: a, Latest: revisionFrom(1, helm.StatusDeployed, a), Health: Health{Ready: true}, Memory: settledMemory(1, a)}
 	pending := running
 	pending.Desired = b
 	with := func(o Observation, change func(*Observation)) Observation {
@@ -27,11 +27,11 @@ func TestDecideLifecycle(t *testing.T) {
 	plan := &Plan{Digest: "sha256:plan", Desired: b.Digest, Base: 1, Summary: "release b waits", Replaces: []string{"Deployment app"}}
 	failedB := settledMemory(1, a).WithFailure(b, appsv1.ReasonWorkloadsNotReady, "app is not ready", 2, noon)
 	broken := Observation{
-		Desired: b, Latest: ours(2, helm.StatusFailed, b), Memory: failedB, Rules: Rules{Rollback: 1},
+		Desired: b, Latest: revisionFrom(2, helm.StatusFailed, b), Memory: failedB, Rules: Rules{Rollback: 1},
 		Earlier: &Earlier{Number: 1, Name: "a", Safe: true},
 	}
 	rolledBack := Observation{
-		Desired: b, Latest: ours(3, helm.StatusDeployed, a), Health: Health{Ready: true},
+		Desired: b, Latest: revisionFrom(3, helm.StatusDeployed, a), Health: Health{Ready: true},
 		Memory: failedB.WithRollback(b, 3, 1, "app is not ready", noon),
 	}
 
@@ -64,7 +64,7 @@ func TestDecideLifecycle(t *testing.T) {
 		"should plan anew where the plan starts from an earlier revision": {
 			observation: with(pending, func(o *Observation) {
 				o.Rules.Approval, o.Plan, o.Wishes.Approved = true, plan, plan.Digest
-				o.Latest = ours(2, helm.StatusDeployed, a)
+				o.Latest = revisionFrom(2, helm.StatusDeployed, a)
 				o.Memory = settledMemory(2, a)
 			}),
 			want: Prepare, wantReason: appsv1.ReasonUpdatePending, wantServing: true,
@@ -165,27 +165,27 @@ func TestDecideLifecycle(t *testing.T) {
 			want: Nothing, wantReason: appsv1.ReasonReady, wantServing: true,
 		},
 		"should leave a revision of somebody else alone": {
-			observation: with(running, func(o *Observation) { o.Latest = ours(2, helm.StatusDeployed, b) }), want: Hold,
+			observation: with(running, func(o *Observation) { o.Latest = revisionFrom(2, helm.StatusDeployed, b) }), want: Hold,
 			wantReason: appsv1.ReasonUpdateHeld, wantMessage: "somebody else made revision 2", wantServing: true,
 		},
 		"should overrule it where drift is corrected": {
-			observation: with(running, func(o *Observation) { o.Latest, o.Rules.Overrule = ours(2, helm.StatusDeployed, b), true }),
+			observation: with(running, func(o *Observation) { o.Latest, o.Rules.Overrule = revisionFrom(2, helm.StatusDeployed, b), true }),
 			after:       time.Hour, want: Upgrade, wantReason: appsv1.ReasonProgressing, wantMessage: "somebody else",
 		},
 		"should plan before it takes a release over": {
-			observation: Observation{Desired: a, Latest: revisionFrom(4, helm.StatusDeployed, b), Health: Health{Ready: true}}, want: Prepare,
+			observation: Observation{Desired: a, Latest: strange(4, helm.StatusDeployed, b), Health: Health{Ready: true}}, want: Prepare,
 			wantReason: appsv1.ReasonUpdatePending, wantServing: true,
 		},
 		"should take a release over at once where no pod is replaced": {
 			observation: Observation{
-				Desired: a, Latest: revisionFrom(4, helm.StatusDeployed, b), Health: Health{Ready: true},
+				Desired: a, Latest: strange(4, helm.StatusDeployed, b), Health: Health{Ready: true},
 				Plan: &Plan{Digest: "sha256:x", Desired: a.Digest, Base: 4},
 			},
 			want: Upgrade, wantReason: appsv1.ReasonProgressing,
 		},
 		"should ask before it replaces pods of a release that it takes over": {
 			observation: Observation{
-				Desired: a, Latest: revisionFrom(4, helm.StatusDeployed, b), Health: Health{Ready: true},
+				Desired: a, Latest: strange(4, helm.StatusDeployed, b), Health: Health{Ready: true},
 				Plan: &Plan{Digest: "sha256:x", Desired: a.Digest, Base: 4, Replaces: []string{"Deployment app"}},
 			},
 			want: Hold, wantReason: appsv1.ReasonAdoptionNeedsConsent, wantMessage: "Deployment app", wantServing: true,
@@ -195,6 +195,29 @@ func TestDecideLifecycle(t *testing.T) {
 				o.Rotated, o.Rules.Approval = []string{"mysql"}, true
 			}),
 			want: Rotate, wantReason: appsv1.ReasonProgressing, wantMessage: "mysql",
+		},
+		"should restart them while an update waits for approval": {
+			observation: with(pending, func(o *Observation) {
+				o.Rotated, o.Rules.Approval, o.Plan = []string{"mysql"}, true, plan
+			}),
+			want: Rotate, wantReason: appsv1.ReasonProgressing, wantMessage: "mysql",
+		},
+		"should mark a rollout failed though a newer specification waits": {
+			observation: with(pending, func(o *Observation) {
+				o.Rules.Approval, o.Plan, o.Health, o.Memory.Applied.Settled = true, plan, Health{Message: "Deployment app: 0/1"}, false
+			}),
+			after: RolloutTimeout, want: Fail, wantReason: appsv1.ReasonWorkloadsNotReady,
+		},
+		"should roll a failed revision back though a newer specification waits": {
+			observation: Observation{
+				Desired: desired("c"), Latest: revisionFrom(2, helm.StatusFailed, b), Memory: failedB, Rules: Rules{Rollback: 1, Approval: true},
+				Earlier: &Earlier{Number: 1, Name: "a", Safe: true}, Plan: &Plan{Digest: "sha256:c", Desired: desired("c").Digest, Base: 2},
+			},
+			want: Rollback, wantReason: appsv1.ReasonProgressing,
+		},
+		"should leave the release of somebody else when the resource is deleted": {
+			observation: Observation{Intent: Remove, Desired: a, Latest: strange(4, helm.StatusDeployed, b), RemovedAt: noon},
+			want:        Nothing, wantReason: appsv1.ReasonDeleting, wantMessage: "somebody else",
 		},
 		"should probe a new release before it counts as ready": {
 			observation: with(running, func(o *Observation) { o.Probe, o.Memory.Applied.Settled = Probe{Declared: true}, false }),

@@ -181,6 +181,10 @@ func (d *Demo) applyResource(ctx context.Context) error {
 	if err := d.apply(ctx, secret); err != nil {
 		return err
 	}
+	authority, err := d.trusted()
+	if err != nil {
+		return err
+	}
 	resource := fmt.Sprintf(`apiVersion: apps.wandb.com/v1
 kind: WeightsAndBiases
 metadata:
@@ -197,7 +201,7 @@ spec:
       licenseSecret:
         name: demo-license
         key: license
-`, resourceName, namespace, d.wandbURL())
+%s`, resourceName, namespace, d.wandbURL(), authority)
 	if !sameFile(d.path("operator.yaml"), []byte(resource)) {
 		if err := os.WriteFile(d.path("operator.yaml"), []byte(resource), 0o644); err != nil {
 			return fmt.Errorf("write operator.yaml: %w", err)
@@ -205,6 +209,19 @@ spec:
 	}
 	_, err = d.kubectl(ctx, "apply", "--server-side", "--field-manager=kubectl", "-f", d.path("operator.yaml"))
 	return err
+}
+
+// trusted makes pods trust the authority behind the ingress, as the probe does that goes the way of people.
+func (d *Demo) trusted() (string, error) {
+	file := d.cluster.authority()
+	if file == "" {
+		return "", nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read CA: %w", err)
+	}
+	return "      customCACerts:\n      - |\n        " + strings.ReplaceAll(strings.TrimSpace(string(content)), "\n", "\n        ") + "\n", nil
 }
 
 func (d *Demo) waitReady(ctx context.Context) error {
