@@ -170,7 +170,7 @@ spec:
     sources:
       {{- if $global.customCACerts }}
       - configMap:
-          name: {{ include "wandb.fullname" . }}-ca-certs
+          name: {{ include "wandb.fullname" . }}-custom-ca-certs
       {{- end }}
       {{- with $global.caCertsConfigMap }}
       - configMap:
