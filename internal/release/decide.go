@@ -155,7 +155,7 @@ func decide(o Observation, now time.Time) Step {
 		return wanted
 	}
 	if o.Problem != nil {
-		return Step{Action: Hold, Reason: o.Problem.Reason, Message: o.Problem.Message, Stalled: o.Problem.Final}
+		return alongside(o, Step{Action: Hold, Reason: o.Problem.Reason, Message: o.Problem.Message, Stalled: o.Problem.Final}, now)
 	}
 	if o.Desired == nil {
 		return Step{Action: Hold, Reason: appsv1.ReasonProgressing, Message: "there is no specification yet"}

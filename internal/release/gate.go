@@ -67,8 +67,9 @@ func (o Observation) Applied() *Desired {
 	}
 }
 
-// alongside looks after what runs while a newer specification waits, for a person or a window perhaps for days: a rollout
-// has to end, a failed one is rolled back, changed credentials reach the pods.
+// alongside looks after what runs while a newer specification waits, for a person or a window perhaps for days, or while
+// there is none because somebody has to mend a layer: a rollout has to end, a failed one is rolled back, changed
+// credentials reach the pods.
 func alongside(o Observation, waiting Step, now time.Time) Step {
 	applied := o.Applied()
 	if applied == nil || o.Memory.RolledBack(o.Latest.Number) && !o.Memory.SettledAt(o.Latest.Number) {
@@ -93,6 +94,8 @@ func alongside(o Observation, waiting Step, now time.Time) Step {
 		return waiting
 	case waiting.Action == Prepare && step.Action != Fail && step.Action != Rollback && step.Action != Rotate:
 		return waiting
+	case o.Problem != nil && step.Action == Wait:
+		return waiting // what is wrong is worth more than that pods are starting
 	}
 	switch step.Action {
 	case Wait, Fail, Rollback, Recover, RunProbe, Rotate, Correct:

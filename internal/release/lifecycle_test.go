@@ -43,6 +43,7 @@ func TestDecideLifecycle(t *testing.T) {
 		wantMessage string
 		wantServing bool
 		wantStalled bool
+		wantSettled bool
 	}{
 		"should plan a change that somebody has to approve": {
 			observation: with(pending, func(o *Observation) { o.Rules.Approval = true }),
@@ -215,6 +216,20 @@ func TestDecideLifecycle(t *testing.T) {
 			},
 			want: Rollback, wantReason: appsv1.ReasonProgressing,
 		},
+		"should settle what runs while a layer has to be mended": {
+			observation: with(running, func(o *Observation) {
+				o.Desired, o.Memory.Applied.Settled = nil, false
+				o.Problem = &Problem{Reason: appsv1.ReasonValuesInvalid, Message: "values are wrong", Final: true}
+			}),
+			want: Hold, wantReason: appsv1.ReasonValuesInvalid, wantStalled: true, wantSettled: true,
+		},
+		"should show the problem rather than pods that start": {
+			observation: with(running, func(o *Observation) {
+				o.Desired, o.Memory.Applied.Settled, o.Health = nil, false, Health{Message: "Deployment app: 0/1"}
+				o.Problem = &Problem{Reason: appsv1.ReasonValuesInvalid, Message: "values are wrong", Final: true}
+			}),
+			want: Hold, wantReason: appsv1.ReasonValuesInvalid, wantStalled: true,
+		},
 		"should leave the release of somebody else when the resource is deleted": {
 			observation: Observation{Intent: Remove, Desired: a, Latest: strange(4, helm.StatusDeployed, b), RemovedAt: noon},
 			want:        Nothing, wantReason: appsv1.ReasonDeleting, wantMessage: "somebody else",
@@ -275,6 +290,9 @@ func TestDecideLifecycle(t *testing.T) {
 			}
 			if !strings.Contains(step.Message, test.wantMessage) {
 				t.Errorf("message %q lacks %q", step.Message, test.wantMessage)
+			}
+			if test.wantSettled && !step.Settled {
+				t.Error("the revision is not settled")
 			}
 			if step.Serving != test.wantServing || step.Stalled != test.wantStalled {
 				t.Errorf("serving %t, stalled %t; want %t, %t", step.Serving, step.Stalled, test.wantServing, test.wantStalled)
