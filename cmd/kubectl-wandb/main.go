@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,6 +13,8 @@ import (
 )
 
 func main() {
+	// The Helm SDK prints what it finds odd about values through the standard logger, the values included.
+	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := kubectl.Execute(ctx, os.Args[1:], kubectl.Terminal())
 	stop()

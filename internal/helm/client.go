@@ -7,8 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -94,14 +92,14 @@ type Client struct {
 	capabilitiesReadAt time.Time
 }
 
-// claimProcess keeps clients that are made at the same time from writing variables of the process twice.
-var claimProcess sync.Once //nolint:gochecknoglobals // it guards a variable of the process
+// nameFieldManager keeps clients that are made at the same time from writing the SDK's variable twice.
+var nameFieldManager sync.Once //nolint:gochecknoglobals // it guards a variable of the process
 
 // New makes a Client. It connects to nothing: the first call does.
 //
 // The Helm SDK knows the name of its field manager only as a variable of the process, which New sets; a process that
-// uses the SDK for something else as well shares the name. It also silences the standard logger of package log, through
-// which the SDK prints values.
+// uses the SDK for something else as well shares the name. It prints values
+// through the standard logger of package log, which a program that uses this package has to silence.
 func New(cfg Config) (*Client, error) {
 	if cfg.RESTConfig == nil {
 		return nil, errors.New("create Helm client: no REST configuration")
@@ -113,11 +111,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	claimProcess.Do(func() {
-		kube.ManagedFieldsManager = FieldManager
-		// The SDK prints through the standard logger what it finds odd about values, the values included.
-		log.SetOutput(io.Discard)
-	})
+	nameFieldManager.Do(func() { kube.ManagedFieldsManager = FieldManager })
 
 	c := &Client{
 		cfg:      cfg,
