@@ -76,6 +76,10 @@ func alongside(o Observation, waiting Step, now time.Time) Step {
 		return waiting
 	}
 	o.Desired, o.Wishes.Force, o.Wishes.Retry = applied, time.Time{}, time.Time{}
+	if o.Problem != nil {
+		// What is wrong may be the very content of the Secret: pods that run must not be restarted into it.
+		o.Rotated = nil
+	}
 	var step Step
 	switch o.Latest.Status {
 	case helm.StatusDeployed:

@@ -223,6 +223,17 @@ func TestDecideLifecycle(t *testing.T) {
 			}),
 			want: Hold, wantReason: appsv1.ReasonValuesInvalid, wantStalled: true, wantSettled: true,
 		},
+		"should not restart pods into a Secret that may be what is wrong": {
+			observation: with(running, func(o *Observation) {
+				o.Desired, o.Rotated = nil, []string{"licence"}
+				o.Problem = &Problem{Reason: appsv1.ReasonLicenseMalformed, Message: "no licence", Final: true}
+			}),
+			want: Hold, wantReason: appsv1.ReasonLicenseMalformed, wantStalled: true,
+		},
+		"should say at once why the release that was rolled back does not come back": {
+			observation: rolledBack, want: Hold, wantReason: appsv1.ReasonReleaseFailed, wantMessage: "kubectl wandb retry",
+			wantServing: true, wantStalled: true, wantSettled: true,
+		},
 		"should show the problem rather than pods that start": {
 			observation: with(running, func(o *Observation) {
 				o.Desired, o.Memory.Applied.Settled, o.Health = nil, false, Health{Message: "Deployment app: 0/1"}

@@ -82,10 +82,13 @@ func decideRolledBack(o Observation, now time.Time) (Step, bool) {
 		if o.Memory.SettledAt(number) {
 			return Step{}, false
 		}
-		return Step{
-			Action: Hold, Reason: appsv1.ReasonReleaseFailed, Settled: true, Serving: true, Stalled: true,
-			Message: "the earlier release runs again",
-		}, true
+		step, held := holdBack(o, now)
+		if !held {
+			// Another specification is wanted by now; this pass only notes that the earlier one works.
+			step = Step{Action: Hold, Reason: appsv1.ReasonUpdatePending, Message: "the earlier release runs again", After: time.Second}
+		}
+		step.Settled, step.Serving = true, true
+		return step, true
 	}
 	if o.Memory.SettledAt(number) {
 		return Step{}, false

@@ -121,7 +121,8 @@ func TestF3NothingIsWrittenWhenNothingChanges(t *testing.T) {
 		witnessed = witnessed || e.ObjectRef.Name == "audit-witness"
 		ours := strings.HasPrefix(e.User.Username, "system:serviceaccount:"+namespace+":")
 		writes := strings.Contains(" create update patch delete deletecollection ", " "+e.Verb+" ")
-		if ours && writes && e.ObjectRef.Resource != "leases" {
+		rehearsed := strings.Contains(e.RequestURI, "dryRun=All") // the look for drift, of which nothing is stored
+		if ours && writes && !rehearsed && e.ObjectRef.Resource != "leases" {
 			t.Errorf("%s %s by %s", e.Verb, e.RequestURI, e.User.Username)
 		}
 	}
