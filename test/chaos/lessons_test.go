@@ -65,7 +65,7 @@ func playEmptyAnswer(t *testing.T, answer string) {
 }
 
 // TestManualRollbackIsNoNewSpecification: `helm rollback` by hand makes a revision that looks like an older
-// specification. It is said, overruled once, and then everything rests.
+// specification. It is said and stays, and everything rests, until another release comes.
 func TestManualRollbackIsNoNewSpecification(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, testenv.Start(t))
@@ -82,9 +82,14 @@ func TestManualRollbackIsNoNewSpecification(t *testing.T) {
 		found := meta.FindStatusCondition(p.resource().Status.Conditions, appsv1.ConditionUpToDate)
 		return found != nil && found.Reason == appsv1.ReasonUpdateHeld && strings.Contains(found.Message, "revision 3")
 	}, operator.log.String)
-	p.awaitRelease("v2", "2", recovery)
 	linger(2 * quiet)
-	want := []string{"wandb 1 superseded", "wandb 2 superseded", "wandb 3 superseded", "wandb 4 deployed"}
+	want := []string{"wandb 1 superseded", "wandb 2 superseded", "wandb 3 deployed"}
+	if diff := cmp.Diff(want, p.revisions()); diff != "" {
+		t.Errorf("a rollback by hand gave these revisions:\n%s", diff)
+	}
+	p.vendor.publish(t, "v3", "2.0.0", map[string]any{"tag": "3"})
+	p.awaitRelease("v3", "3", recovery)
+	want = []string{"wandb 1 superseded", "wandb 2 superseded", "wandb 3 superseded", "wandb 4 deployed"}
 	if diff := cmp.Diff(want, p.revisions()); diff != "" {
 		t.Errorf("a rollback by hand gave these revisions:\n%s", diff)
 	}
