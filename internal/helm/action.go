@@ -87,10 +87,8 @@ func (c *Client) apply(ctx context.Context, op string, apply Apply, run func(*se
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	secrets := append(spec.Secrets(apply.Values, nil), apply.Secrets...)
-	if apply.Definitions == v1.DefinitionsCreateReplace {
-		if err := c.replaceDefinitions(ctx, apply.Chart); err != nil {
-			return nil, err
-		}
+	if err := c.applyDefinitions(ctx, apply.Chart, apply.Definitions); err != nil {
+		return nil, err // says which file
 	}
 	rel, err := c.act(ctx, op, apply.Namespace, apply.Name, secrets, run)
 	if apply.Chart.bringsKinds() {
@@ -177,7 +175,7 @@ func (s *session) install(apply Apply) error {
 	install.WaitStrategy, install.WaitOptions = kube.HookOnlyStrategy, s.waitOptions()
 	install.Timeout = orTimeout(apply.Timeout)
 	install.SkipSchemaValidation, install.DisableOpenAPIValidation = true, true
-	install.Labels, install.SkipCRDs = ownerLabels(), apply.Definitions == v1.DefinitionsSkip
+	install.Labels, install.SkipCRDs = ownerLabels(), true
 	working, err := s.workingChart(apply)
 	if err != nil {
 		return err
@@ -203,7 +201,7 @@ func (s *session) upgrade(apply Apply, serverSide bool) error {
 	upgrade.WaitStrategy, upgrade.WaitOptions = kube.HookOnlyStrategy, s.waitOptions()
 	upgrade.Timeout = orTimeout(apply.Timeout)
 	upgrade.SkipSchemaValidation, upgrade.DisableOpenAPIValidation = true, true
-	upgrade.Labels, upgrade.SkipCRDs = ownerLabels(), apply.Definitions == v1.DefinitionsSkip
+	upgrade.Labels, upgrade.SkipCRDs = ownerLabels(), true
 	working, err := s.workingChart(apply)
 	if err != nil {
 		return err
