@@ -41,7 +41,7 @@ func (c *Client) Again(ctx context.Context, namespace, name string, revision int
 	if stored.Info != nil {
 		notes = stored.Info.Notes
 	}
-	rendered, err := c.ParseRendered(storedText(stored), notes, namespace)
+	rendered, err := c.ParseRendered(endedText(storedText(stored)), notes, namespace)
 	if err != nil {
 		return Apply{}, err
 	}
@@ -54,6 +54,16 @@ func (c *Client) Again(ctx context.Context, namespace, name string, revision int
 			parsed: stored.Chart,
 		},
 	}, nil
+}
+
+// endedText gives each document of a text its line break at the end. What Helm stores by itself may lack it, and several
+// documents of one template could not be put one after another then. A text of RenderExact stays as it is.
+func endedText(text string) string {
+	documents := splitDocuments(text)
+	for i, one := range documents {
+		documents[i].content = ended(one.content)
+	}
+	return joinDocuments(documents)
 }
 
 // ParseRendered reads a text in the form of Rendered.Text.
