@@ -96,10 +96,8 @@ func established(ctx context.Context, api client.Client, wanted *unstructured.Un
 		if err := api.Get(ctx, client.ObjectKeyFromObject(wanted), current); err != nil {
 			return false, nil // asked again until the time is over
 		}
-		conditions, _, err := unstructured.NestedSlice(current.Object, "status", "conditions")
-		if err != nil {
-			return false, err // says which field
-		}
+		// A new definition has null here for a moment, which is no list.
+		conditions, _, _ := unstructured.NestedSlice(current.Object, "status", "conditions")
 		return hasCondition(conditions, "Established"), nil
 	})
 	if err != nil {
