@@ -174,6 +174,9 @@ func (o *operator) assemble(cluster *rest.Config) error {
 		return err // says "connect for preflight"
 	}
 	o.reconciler = o.newReconciler(helmClient, discover, surroundings)
+	if o.config.Isolated {
+		o.reconciler.outdated = &outdated{read: openAPIOf(discover.RESTClient()), now: time.Now}
+	}
 	if err := o.notify(); err != nil {
 		return err
 	}

@@ -48,6 +48,8 @@ type Reconciler struct {
 	marks    *marker
 	drift    *drifting
 	cluster  preflight.Cluster
+	// outdated looks after the definition where the chart cannot; nil does not.
+	outdated *outdated
 	events   *events
 	metrics  *metrics
 

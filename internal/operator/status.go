@@ -47,6 +47,9 @@ func failsWith(err error) verdict {
 // writeStatus brings the status up to date with one patch, and tells events and metrics what changed. It writes nothing
 // where nothing differs.
 func (r *Reconciler) writeStatus(ctx context.Context, v *view, step release.Step) error {
+	if warning := r.outdated.warning(ctx); warning != "" {
+		v.warnings = append(v.warnings, warning)
+	}
 	wanted := statusOf(v, step)
 	wanted.Operator = r.config.Namespace
 	r.metrics.licensed(v.key, v.licence.ends())
