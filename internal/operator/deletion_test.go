@@ -51,11 +51,7 @@ func (i *installation) exists(object client.Object, name string) bool {
 
 func TestDeletionRemovesTheReleaseAndKeepsWhatPeopleOwn(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	must(t, i.api.Create(t.Context(), &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "data", Labels: map[string]string{
 			"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "wandb",
@@ -96,11 +92,7 @@ func TestDeletionRemovesTheReleaseAndKeepsWhatPeopleOwn(t *testing.T) {
 
 func TestDeletionToleratesAReleaseThatIsGone(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.stop()
 	must(t, i.api.DeleteAllOf(t.Context(), &corev1.Secret{}, client.InNamespace(i.namespace), client.MatchingLabels{"owner": "helm"}))
 	must(t, i.api.Delete(t.Context(), i.secret("wandb-spec-active")))
@@ -111,11 +103,7 @@ func TestDeletionToleratesAReleaseThatIsGone(t *testing.T) {
 
 func TestDeletionWithABrokenLicenceEnds(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.setLicence(key, "broken")
 	i.awaitCondition(key, appsv1.ConditionReady, metav1.ConditionFalse, appsv1.ReasonLicenseMalformed)
 	i.delete(key)
@@ -127,11 +115,7 @@ func TestDeletionWithABrokenLicenceEnds(t *testing.T) {
 
 func TestTerminatingNamespaceLetsTheResourceGoFirst(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	// Without a namespace controller the namespace stays terminating, and the test deletes what that would delete.
 	must(t, i.api.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}}))
 	before := i.uids()
@@ -153,11 +137,7 @@ func TestDeletedDefinitionKeepsDataAndWorkloads(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { _ = environment.Stop() })
 	i := newInstallationOn(t, config, "default")
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	i.running()
 	before := i.uids()
 	definition := &unstructured.Unstructured{}
 	definition.SetAPIVersion("apiextensions.k8s.io/v1")
@@ -180,11 +160,7 @@ func TestDeletedDefinitionKeepsDataAndWorkloads(t *testing.T) {
 
 func TestFarewellReleasesFinalizersAndLeavesWorkloads(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	before := i.uids()
 	i.stop()
 	must(t, ReleaseFinalizers(t.Context(), Farewell{

@@ -269,11 +269,7 @@ func TestRotatedLicenceSecretActsWithinSeconds(t *testing.T) {
 
 func TestDeployServerAwayAtStartUsesTheLastAnswer(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.stop()
 
 	i.vendor.fail(http.StatusBadGateway)

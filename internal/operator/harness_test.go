@@ -117,6 +117,17 @@ func (i *installation) start() {
 	})
 }
 
+// running starts an operator that has installed release v1, and returns the resource, which is Ready.
+func (i *installation) running(change ...func(*appsv1.WeightsAndBiases)) types.NamespacedName {
+	i.t.Helper()
+	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.playKubelet()
+	i.start()
+	key := i.resource(i.licensed(), change...)
+	i.awaitReady(key)
+	return key
+}
+
 // licence issues a licence of this installation's vendor.
 func (i *installation) licence(expires time.Time) redact.Secret {
 	i.t.Helper()

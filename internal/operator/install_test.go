@@ -14,11 +14,8 @@ import (
 
 func TestInstallsWhatTheChannelOffers(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	cr := i.awaitReady(key)
+	key := i.running()
+	cr := i.get(key)
 
 	i.awaitConfig(map[string]string{"tag": "1", "color": "grey", "namespace": i.namespace})
 	if diff := cmp.Diff([]string{"1 deployed"}, i.revisions()); diff != "" {
@@ -179,11 +176,7 @@ func TestAirgappedNeverAsks(t *testing.T) {
 
 func TestSuspendChangesNothing(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.update(key, func(cr *appsv1.WeightsAndBiases) { cr.Spec.Suspend = true })
 	i.awaitCondition(key, appsv1.ConditionReady, metav1.ConditionTrue, appsv1.ReasonSuspended)
 	i.vendor.publish("v2", "1.0.0", tagged("2"))
@@ -218,11 +211,7 @@ func TestResourceElsewhereIsToldHowToGrant(t *testing.T) {
 // stranger dropped the finalizer of a resource whose release was still installed.
 func TestTwoOperatorsLeaveEachOthersResourcesAlone(t *testing.T) {
 	i, stranger := newInstallation(t), newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 
 	stranger.start()
 	mark := stranger.resource(nil)

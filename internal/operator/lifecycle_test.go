@@ -111,11 +111,7 @@ func TestApprovalAppliesExactlyThePlan(t *testing.T) {
 // would be changed.
 func TestChangedObjectVoidsAnApproval(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.update(key, withPolicy(appsv1.UpdateApproval))
 	i.awaitReady(key) // the operator has seen the policy
 	i.vendor.publish("v2", "1.0.0", tagged("2"))
@@ -163,11 +159,7 @@ func TestUpdatesWaitForTheirWindow(t *testing.T) {
 // or somebody asks.
 func TestFailedUpgradeRollsBackAndIsRemembered(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed(), func(cr *appsv1.WeightsAndBiases) { cr.Spec.Timeout = &metav1.Duration{Duration: time.Minute} })
-	i.awaitReady(key)
+	key := i.running(func(cr *appsv1.WeightsAndBiases) { cr.Spec.Timeout = &metav1.Duration{Duration: time.Minute} })
 	i.vendor.publish("v2", "1.0.0", held("2"))
 	i.awaitConfig(map[string]string{"tag": "2"})
 	i.failRollout()
@@ -256,11 +248,7 @@ func TestRollbackThatWouldHarmDataIsRefused(t *testing.T) {
 
 func TestPeoplePinSuspendAndRollBack(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.ask(func(s *request.Set) { s.Pin = &request.Pin{Mark: *markNow()} })
 	i.vendor.publish("v2", "1.0.0", tagged("2"))
 	i.addValue(key, "color", "blue")
@@ -367,11 +355,7 @@ func TestRotatedCredentialReplacesJustThePodsThatUseIt(t *testing.T) {
 
 func TestDriftIsToldAndTakenBackWhereWanted(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.awaitCondition(key, appsv1.ConditionDrifted, metav1.ConditionFalse, appsv1.ReasonInSync)
 	config := i.configMap("wandb-config")
 	config.Data["color"] = "painted"
@@ -469,11 +453,8 @@ func TestHelmReleaseOfSomebodyElseIsAdopted(t *testing.T) {
 
 func TestKeepLeavesEverythingRunning(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	cr := i.awaitReady(key)
+	key := i.running()
+	cr := i.get(key)
 	if len(cr.Finalizers) == 0 {
 		t.Fatal("no finalizer holds the resource")
 	}
@@ -522,11 +503,7 @@ func TestDeletingASuspendedResourceLeavesAForeignRelease(t *testing.T) {
 
 func TestBlockingPreflightKeepsWhatRuns(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.awaitCondition(key, appsv1.ConditionPreflight, metav1.ConditionTrue, i.preflightReason(key))
 	values := tagged("2")
 	values["global"] = map[string]any{"mysql": map[string]any{"host": "127.0.0.1", "port": int64(1), "database": "d", "user": "u", "password": "hunter2-canary"}}

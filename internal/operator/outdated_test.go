@@ -149,11 +149,7 @@ func TestOutdatedDefinitionIsTold(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { _ = environment.Stop() })
 	i := newInstallationOn(t, config, "default")
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	warned := func(cr *appsv1.WeightsAndBiases) bool {
 		return slices.ContainsFunc(cr.Status.Warnings, func(warning string) bool {
 			return strings.HasPrefix(warning, "CRDOutdated: ") && strings.Contains(warning, "drops spec.rollback, spec.timeout: ") &&

@@ -53,11 +53,7 @@ func (i *installation) rest() {
 // TestPassThatChangesNothingWritesNothing wakes the operator by touching what it watches, without any change that matters.
 func TestPassThatChangesNothingWritesNothing(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	i.running()
 	i.rest()
 
 	writes, passes, reads := len(i.requests.written()), i.passes(), i.requests.reads.Load()
@@ -101,11 +97,7 @@ func reconcileTime(t *testing.T) (seconds float64, count uint64) {
 // TestStatusWriteWakesNobody holds the lesson of operators that woke themselves by writing status.
 func TestStatusWriteWakesNobody(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.rest()
 	before := i.passes()
 	cr := i.get(key)
@@ -119,11 +111,7 @@ func TestStatusWriteWakesNobody(t *testing.T) {
 
 func TestWipedStatusComesBackAndNothingElseHappens(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.stop()
 	cr := i.get(key)
 	cr.Status = appsv1.WeightsAndBiasesStatus{}

@@ -105,11 +105,7 @@ func TestFailedRolloutIsMarkedInHelmAndRecoversByItself(t *testing.T) {
 
 func TestFailedSpecificationGivesWayToAnother(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	// A Service of that name exists and belongs to somebody else: Helm refuses after its first write.
 	must(t, i.api.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "taken"}}))
 	i.vendor.addChart("2.0.0", map[string]string{
@@ -171,11 +167,7 @@ func (i *installation) lease(holder string, renewed time.Time) {
 // TestOperatorKilledInsideHelmIsTakenUpAgain: killed between pending and the end, the next start unlocks and finishes.
 func TestOperatorKilledInsideHelmIsTakenUpAgain(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.stop()
 	i.interrupt(1, "pending-install")
 	i.lease(i.namespace+"/operator-that-was/1", time.Now().Add(-time.Minute))
@@ -195,11 +187,7 @@ func TestOperatorKilledInsideHelmIsTakenUpAgain(t *testing.T) {
 
 func TestPendingReleaseOfALivingProcessIsLeftAlone(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.stop()
 	i.interrupt(1, "pending-install")
 	// The Lease ran out, but the pod is there: it may be paused, and come back.
@@ -236,11 +224,7 @@ func (i *installation) upgradeByHand(color string) {
 // Somebody upgrades by hand: it is seen and said, it stays, and one command applies the specification again.
 func TestManualUpgradeIsSeenAndStaysUntilSomebodyForces(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.upgradeByHand("pink")
 	i.awaitCondition(key, appsv1.ConditionUpToDate, metav1.ConditionFalse, appsv1.ReasonUpdateHeld)
 	i.awaitCondition(key, appsv1.ConditionDrifted, metav1.ConditionTrue, appsv1.ReasonForeignRevision)
@@ -257,11 +241,7 @@ func TestManualUpgradeIsSeenAndStaysUntilSomebodyForces(t *testing.T) {
 
 func TestManualUpgradeIsOverruledWhereDriftIsCorrected(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed(), func(cr *appsv1.WeightsAndBiases) { cr.Spec.Drift = &appsv1.Drift{Mode: appsv1.DriftCorrect} })
-	i.awaitReady(key)
+	i.running(func(cr *appsv1.WeightsAndBiases) { cr.Spec.Drift = &appsv1.Drift{Mode: appsv1.DriftCorrect} })
 	i.upgradeByHand("pink")
 	i.awaitConfig(map[string]string{"color": "grey"})
 	i.awaitRevisions("1 superseded", "2 superseded", "3 deployed")

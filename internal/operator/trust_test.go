@@ -29,11 +29,7 @@ func TestSignedTrustTakesNothingElseAndIsRemembered(t *testing.T) {
 	i := newInstallation(t, func(c *Config) {
 		c.Trust, c.Verifier = channel.TrustSigned, signer{accepted: map[string]bool{"v1": true}}
 	})
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.playKubelet()
-	i.start()
-	key := i.resource(i.licensed())
-	i.awaitReady(key)
+	key := i.running()
 	i.vendor.publish("v2", "1.0.0", tagged("2"))
 	i.awaitCondition(key, appsv1.ConditionChannelReachable, metav1.ConditionFalse, channel.ReasonSignatureInvalid)
 	i.awaitConfig(map[string]string{"tag": "1"})
