@@ -15,12 +15,14 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kubewandb/kubewandb/internal/operator"
+	"github.com/kubewandb/kubewandb/internal/release"
 	"github.com/kubewandb/kubewandb/internal/testenv"
 )
 
@@ -179,8 +181,20 @@ func (l lostLeader) play(t *testing.T, server *audited, name string) {
 	}
 	p.awaitRelease("v2", "2", patience)
 	p.assertUpgraded(treasure)
+	p.assertNothingFailed()
 	server.assertOneActor(t, p.namespace, old, successor)
 	end()
+}
+
+// assertNothingFailed: a process that was woken after its successor had finished used to write down a failure of the
+// release that runs, which would have been rolled back or never tried again.
+func (p *place) assertNothingFailed() {
+	p.t.Helper()
+	active := &corev1.Secret{}
+	must(p.t, p.api.Get(p.t.Context(), types.NamespacedName{Namespace: p.namespace, Name: release.ActiveName("wandb")}, active))
+	if failures := string(active.Data[release.KeyFailures]); failures != "[]" {
+		p.t.Errorf("the memory holds failures of a release that runs: %s", failures)
+	}
 }
 
 // lose stops or kills a process at the moment of a write. A write of a paused process stays on its way until resume is
