@@ -121,7 +121,10 @@ type WeightsAndBiases struct {
 
 	// +optional
 	Spec WeightsAndBiasesSpec `json:"spec,omitempty"`
+	// Status is what the operator found and did. It can be removed at any time without changing what happens next. Before an
+	// operator has seen the resource, observedGeneration is -1: a resource without any status counts as done in kstatus.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status WeightsAndBiasesStatus `json:"status,omitempty"`
 }
 

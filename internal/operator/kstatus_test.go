@@ -63,3 +63,17 @@ func TestStatusIsWhatOthersRead(t *testing.T) {
 		})
 	}
 }
+
+// A resource that no operator has seen yet is under way: without any status, kstatus would take it for done.
+func TestFreshResourceIsInProgress(t *testing.T) {
+	i := newInstallation(t)
+	cr := i.get(i.resource(nil))
+	cr.SetGroupVersionKind(appsv1.GroupVersionKind())
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(cr)
+	must(t, err)
+	result, err := status.Compute(&unstructured.Unstructured{Object: content})
+	must(t, err)
+	if result.Status != status.InProgressStatus {
+		t.Errorf("kstatus is %s (%s), want %s", result.Status, result.Message, status.InProgressStatus)
+	}
+}
