@@ -193,7 +193,7 @@ type PlanStatus struct {
 
 // Outcome of a release in the history.
 //
-// +kubebuilder:validation:Enum=Running;Succeeded;Failed;RolledBack
+// +kubebuilder:validation:Enum=Running;Succeeded;Failed;RolledBack;Superseded
 type Outcome string
 
 const (
@@ -201,6 +201,8 @@ const (
 	OutcomeRunning Outcome = "Running"
 	// OutcomeSucceeded: every object became ready, and the probe passed where there is one.
 	OutcomeSucceeded Outcome = "Succeeded"
+	// OutcomeSuperseded: another revision took its place before it was known how it would end.
+	OutcomeSuperseded Outcome = "Superseded"
 	// OutcomeFailed: it failed, and nothing took its place yet.
 	OutcomeFailed Outcome = "Failed"
 	// OutcomeRolledBack: it failed, and an earlier release took its place.

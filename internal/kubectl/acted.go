@@ -31,7 +31,7 @@ func newRevision(before *appsv1.WeightsAndBiases) seen {
 	return func(resource *appsv1.WeightsAndBiases) (bool, error) {
 		next := appsv1.HistoryEntry{}
 		for _, entry := range resource.Status.History { // newest first
-			if entry.Revision > was {
+			if entry.Revision > was && entry.Outcome != appsv1.OutcomeSuperseded {
 				next = entry
 			}
 		}
@@ -40,7 +40,7 @@ func newRevision(before *appsv1.WeightsAndBiases) seen {
 			return true, nil
 		case appsv1.OutcomeFailed, appsv1.OutcomeRolledBack:
 			return false, failedRevision(next, resource)
-		case appsv1.OutcomeRunning:
+		case appsv1.OutcomeRunning, appsv1.OutcomeSuperseded:
 		}
 		return false, nil
 	}

@@ -345,7 +345,7 @@ func (b *page) history(entries []appsv1.HistoryEntry) {
 			mark = good
 		case appsv1.OutcomeFailed, appsv1.OutcomeRolledBack:
 			mark = bad
-		case appsv1.OutcomeRunning:
+		case appsv1.OutcomeRunning, appsv1.OutcomeSuperseded:
 		}
 		started := "-"
 		if entry.Started != nil {

@@ -54,7 +54,7 @@ func releaseChanges(before, after *appsv1.WeightsAndBiasesStatus) []Notification
 			if !retried(after.History, i) && !toldByCondition(before, entry.Revision) {
 				found = append(found, fromHistory(ReleaseFailed, after, entry))
 			}
-		case appsv1.OutcomeRunning, appsv1.OutcomeSucceeded:
+		case appsv1.OutcomeRunning, appsv1.OutcomeSucceeded, appsv1.OutcomeSuperseded:
 		}
 	}
 	released := meta.FindStatusCondition(after.Conditions, appsv1.ConditionReleased)

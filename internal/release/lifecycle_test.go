@@ -358,6 +358,9 @@ func TestHistoryIsBounded(t *testing.T) {
 	for number := 1; number <= 50; number++ {
 		memory = memory.WithApplied(number, desired("a"), noon)
 	}
+	if first := memory.History[0]; first.Outcome != appsv1.OutcomeSuperseded || first.Ended.IsZero() {
+		t.Errorf("a revision that another one has replaced is %+v", first)
+	}
 	if len(memory.History) != maxHistory || memory.History[maxHistory-1].Revision != 50 {
 		t.Errorf("the history has %d entries, the last is %+v", len(memory.History), memory.History[len(memory.History)-1])
 	}

@@ -132,6 +132,11 @@ func (m Memory) withEntry(entry Entry) Memory {
 	if len(history) >= maxHistory {
 		history = history[len(history)-maxHistory+1:]
 	}
+	for i := range history {
+		if history[i].Outcome == appsv1.OutcomeRunning {
+			history[i].Outcome, history[i].Ended = appsv1.OutcomeSuperseded, entry.Started
+		}
+	}
 	m.History = append(history, entry)
 	return m
 }

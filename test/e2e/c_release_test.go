@@ -13,6 +13,9 @@ const (
 
 // TestC1AReleaseRollsOutWithoutAHuman publishes a second release and holds the promised times.
 func TestC1AReleaseRollsOutWithoutAHuman(t *testing.T) {
+	// What the console's test has saved last may still be rolling out.
+	awaitCondition(t, time.Minute, "UpToDate", "True", "UpToDate")
+	awaitCondition(t, time.Minute, "Ready", "True", "Ready")
 	before, imageBefore := resource(t), applicationImage(t)
 
 	output, err := demo(t.Context(), "release")
