@@ -27,6 +27,11 @@ type shop struct {
 }
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// An answer before the body was read would meet the client in the middle of its write.
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
@@ -60,23 +65,19 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Has("location"):
 		_, _ = io.WriteString(w, "<LocationConstraint>eu-central-1</LocationConstraint>")
 	case r.Method == http.MethodPut:
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
 		s.objects[r.URL.Path], s.headers = payload(body, r.Header), r.Header
 		w.Header().Set("ETag", `"0"`)
 	case r.Method == http.MethodDelete:
 		delete(s.objects, r.URL.Path)
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		body := s.objects[r.URL.Path]
+		stored := s.objects[r.URL.Path]
 		if s.spoil {
-			body = []byte(strings.ToUpper(string(body)))
+			stored = []byte(strings.ToUpper(string(stored)))
 		}
 		w.Header().Set("ETag", `"0"`)
 		w.Header().Set("Last-Modified", "Mon, 02 Jan 2006 15:04:05 GMT")
-		_, _ = w.Write(body)
+		_, _ = w.Write(stored)
 	}
 }
 
