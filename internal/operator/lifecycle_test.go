@@ -131,6 +131,19 @@ func TestChangedObjectVoidsAnApproval(t *testing.T) {
 	i.awaitReady(key)
 }
 
+// An approval that was left in the resource is of an earlier plan, and means nothing where nobody has to approve.
+func TestApprovalThatWasLeftBehindHoldsNothingUp(t *testing.T) {
+	i := newInstallation(t)
+	i.running(func(cr *appsv1.WeightsAndBiases) {
+		cr.Spec.Update = &appsv1.Update{Approve: "sha256:" + strings.Repeat("0", 64)}
+	})
+	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.awaitConfig(map[string]string{"tag": "2"})
+	if contains(i.logs.String(), "step failed") {
+		t.Error("a step failed on the way")
+	}
+}
+
 func TestUpdatesWaitForTheirWindow(t *testing.T) {
 	i := newInstallation(t)
 	i.vendor.publish("v1", "1.0.0", tagged("1"))

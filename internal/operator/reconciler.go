@@ -158,7 +158,7 @@ func about(v *view, step release.Step) *release.Desired {
 func (r *Reconciler) submit(v *view, step release.Step) error {
 	work := release.Work{
 		Key: v.key, Step: step, Desired: about(v, step), Chart: v.chart, Definitions: v.cr.Spec.CRDs,
-		Wishes: v.observation.Wishes, Preflight: r.preflight(v),
+		Wishes: v.observation.Wishes, Gated: v.observation.Gated(), Preflight: r.preflight(v),
 	}
 	if v.cr.Spec.Timeout != nil {
 		work.Timeout = v.cr.Spec.Timeout.Duration

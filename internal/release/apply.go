@@ -67,6 +67,8 @@ type Work struct {
 	Preflight func(ctx context.Context, chart *helm.Chart) preflight.Report
 	// Wishes are what people asked for when the step was decided.
 	Wishes Wishes
+	// Gated tells that only a plan may be applied which people could look at: one that is made by this step waits again.
+	Gated bool
 	// ProbeTimeout bounds one run of the probe.
 	ProbeTimeout time.Duration
 }

@@ -148,7 +148,7 @@ func (e *Executor) plan(ctx context.Context, work Work, prepared *change) error 
 	if err := e.Plans.save(ctx, work.Key, about, made, prepared.rendered); err != nil {
 		return err
 	}
-	if work.Wishes.Approved != "" && work.Step.Action != Prepare {
+	if work.Gated && work.Step.Action != Prepare {
 		return errReplanned
 	}
 	return nil
@@ -211,11 +211,11 @@ func schemaNote(now, next helm.DataStatement) string {
 }
 
 // waits tells that a person is going to look at the plan before it is applied.
-func (w Work) waits() bool { return w.Step.Action == Prepare || w.Wishes.Approved != "" }
+func (w Work) waits() bool { return w.Step.Action == Prepare || w.Gated }
 
 // moved tells that a live object was changed since the plan was made, which voids its approval.
 func (e *Executor) moved(ctx context.Context, work Work, made *plan.Plan) (bool, error) {
-	if len(made.Live) == 0 || work.Wishes.Approved == "" {
+	if len(made.Live) == 0 || !work.Gated {
 		return false, nil
 	}
 	before, err := e.Charts.Manifest(ctx, work.Key.Namespace, work.Key.Name, work.Revision)

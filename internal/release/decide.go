@@ -151,7 +151,7 @@ func decide(o Observation, now time.Time) Step {
 		}
 		return decideInterrupted(o, now)
 	}
-	if wanted, ok := rollbackWish(o); ok {
+	if wanted, ok := rollbackWish(o, now); ok {
 		return wanted
 	}
 	if o.Problem != nil {

@@ -165,6 +165,9 @@ func adoption(o Observation) bool {
 	return o.Latest != nil && o.Latest.Status != helm.StatusUninstalled && !o.Latest.Ours && o.Memory.Applied.Revision == 0
 }
 
+// Gated tells that a person has a say in whether a plan is applied.
+func (o Observation) Gated() bool { return o.Rules.Approval || adoption(o) }
+
 // planned tells that there is a plan for the step from the newest revision to the wanted specification.
 func (o Observation) planned() bool {
 	return o.Plan != nil && o.Plan.Desired == o.Desired.Digest && o.Plan.Base == numberOf(o.Latest)

@@ -159,6 +159,13 @@ func TestDecideLifecycle(t *testing.T) {
 			}),
 			after: 2 * time.Minute, want: Rollback, wantReason: appsv1.ReasonProgressing, wantMessage: "as ada asked",
 		},
+		"should try a rollback again that could not begin": {
+			observation: with(running, func(o *Observation) {
+				o.Wishes.RollbackTo, o.Wishes.RollbackBy, o.Wishes.RollbackAt = 7, "ada", noon
+				o.Attempt = &Attempt{Action: Rollback, Count: 1, At: noon, Reason: appsv1.ReasonHelmLocked, Message: "connection refused"}
+			}),
+			after: time.Minute, want: Rollback, wantReason: appsv1.ReasonProgressing,
+		},
 		"should not roll back twice for one request": {
 			observation: with(running, func(o *Observation) {
 				o.Wishes.RollbackTo, o.Wishes.RollbackAt, o.Memory.Handled.Rollback = 7, noon, noon

@@ -53,14 +53,13 @@ func rollBack(o Observation, failure Failure, now time.Time) (Step, bool) {
 }
 
 // rollbackWish is a person's wish for an earlier revision, which counts more than the specification until that changes.
-func rollbackWish(o Observation) (Step, bool) {
+func rollbackWish(o Observation, now time.Time) (Step, bool) {
 	w := o.Wishes
 	if w.RollbackTo == 0 || !asked(w.RollbackAt, o.Memory.Handled.Rollback, o.Memory) || o.Latest == nil || o.Latest.Number == w.RollbackTo {
 		return Step{}, false
 	}
-	if o.Attempt != nil && o.Attempt.Action == Rollback {
-		// It was tried, and could not even begin: the revision does not exist any more, say.
-		return Step{Action: Hold, Reason: o.Attempt.Reason, Message: o.Attempt.Message, Stalled: true, Serving: o.serving()}, true
+	if held, ok := spaced(o, Rollback, now); ok {
+		return held, true
 	}
 	if o.Earlier != nil && o.Earlier.Number == w.RollbackTo && !o.Earlier.Safe && !w.Unsafe {
 		return Step{
