@@ -18,9 +18,14 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/artifact"
 	"github.com/kubewandb/kubewandb/internal/server/graph"
+	"github.com/kubewandb/kubewandb/internal/server/history"
+	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
+	"github.com/kubewandb/kubewandb/internal/server/sweep"
 	"github.com/kubewandb/kubewandb/internal/version"
 )
 
@@ -87,7 +92,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.licensed(ctx)
 	s.health = &health{store: s.store}
 	s.graph = graph.NewHandler(graph.Options{
-		Accounts: s.accounts, Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
+		Services: graph.Services{
+			Accounts: s.accounts, Guard: access.NewGuard(s.store), Runs: run.New(s.store), History: history.New(s.store),
+			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store),
+		},
+		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
 	})
 	if err := s.listen(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

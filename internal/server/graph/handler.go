@@ -48,7 +48,7 @@ const (
 
 // Options set up a Handler.
 type Options struct {
-	Accounts *account.Service
+	Services
 	// Logger hears of failed resolvers and unsupported operations; nil means slog.Default().
 	Logger *slog.Logger
 	// Observe, where set, hears of every operation. The name comes from the client and may be anything.
@@ -73,7 +73,7 @@ func NewHandler(options Options) *Handler {
 	if options.Observe == nil {
 		options.Observe = func(string, string, time.Duration) {}
 	}
-	schema := NewExecutableSchema(Config{Resolvers: &Resolver{Accounts: options.Accounts}})
+	schema := NewExecutableSchema(Config{Resolvers: &Resolver{options.Services}})
 	return &Handler{options: options, executor: newExecutor(schema, options.Logger)}
 }
 

@@ -44,7 +44,7 @@ func newAsker(t testing.TB) *asker {
 
 func newHandler(a *asker, accounts *account.Service) http.Handler {
 	return graph.NewHandler(graph.Options{
-		Accounts: accounts, Logger: slog.New(slog.NewTextHandler(a.logs, nil)),
+		Services: graph.Services{Accounts: accounts}, Logger: slog.New(slog.NewTextHandler(a.logs, nil)),
 		Observe: func(operation, outcome string, _ time.Duration) {
 			a.operations = append(a.operations, operation+" "+outcome)
 		},

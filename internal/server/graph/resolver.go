@@ -1,10 +1,23 @@
 package graph
 
 import (
+	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/artifact"
+	"github.com/kubewandb/kubewandb/internal/server/history"
+	"github.com/kubewandb/kubewandb/internal/server/run"
+	"github.com/kubewandb/kubewandb/internal/server/sweep"
 )
 
-// Resolver is where resolvers find what they ask.
-type Resolver struct {
-	Accounts *account.Service
+// Services hold the rules that resolvers ask.
+type Services struct {
+	Accounts  *account.Service
+	Guard     *access.Guard
+	Runs      *run.Service
+	History   *history.Service
+	Artifacts *artifact.Service
+	Sweeps    *sweep.Service
 }
+
+// Resolver is where resolvers find what they ask.
+type Resolver struct{ Services }

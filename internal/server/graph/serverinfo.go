@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"encoding/json"
+
 	"github.com/kubewandb/kubewandb/internal/server/graph/model"
 	"github.com/kubewandb/kubewandb/internal/version"
 )
@@ -19,7 +21,7 @@ const (
 func serverInfo() *model.ServerInfo {
 	instance := protocolVersion + "+kubewandb." + version.Version
 	return &model.ServerInfo{
-		CliVersionInfo: map[string]any{"min_cli_version": oldestClient, "max_cli_version": newestClient},
+		CliVersionInfo: json.RawMessage(`{"min_cli_version":"` + oldestClient + `","max_cli_version":"` + newestClient + `"}`),
 		LatestLocalVersionInfo: &model.LocalVersionInfo{
 			OutOfDate: false, LatestVersionString: instance, VersionOnThisInstanceString: instance,
 		},

@@ -3,6 +3,7 @@
 package model
 
 import (
+	"encoding/json"
 	"time"
 )
 
@@ -39,10 +40,43 @@ type EntityEdge struct {
 	Cursor string  `json:"cursor"`
 }
 
+// A file of a run or of an artifact.
+type File struct {
+	ID string `json:"id"`
+	// The path inside of the run or the artifact.
+	Name        string `json:"name"`
+	DisplayName string `json:"displayName"`
+	// Where the file is downloaded with an API key, or uploaded.
+	URL *string `json:"url,omitempty"`
+	// Where the file is downloaded without a key.
+	DirectURL     string     `json:"directUrl"`
+	SizeBytes     int64      `json:"sizeBytes"`
+	Mimetype      *string    `json:"mimetype,omitempty"`
+	UpdatedAt     *time.Time `json:"updatedAt,omitempty"`
+	Md5           *string    `json:"md5,omitempty"`
+	Digest        *string    `json:"digest,omitempty"`
+	StoragePath   *string    `json:"storagePath,omitempty"`
+	UploadHeaders []string   `json:"uploadHeaders"`
+}
+
+type FileConnection struct {
+	Edges      []*FileEdge `json:"edges"`
+	PageInfo   *PageInfo   `json:"pageInfo"`
+	TotalCount *int        `json:"totalCount,omitempty"`
+}
+
+type FileEdge struct {
+	Node   *File  `json:"node,omitempty"`
+	Cursor string `json:"cursor"`
+}
+
 type LocalVersionInfo struct {
 	OutOfDate                   bool   `json:"outOfDate"`
 	LatestVersionString         string `json:"latestVersionString"`
 	VersionOnThisInstanceString string `json:"versionOnThisInstanceString"`
+}
+
+type Mutation struct {
 }
 
 type PageInfo struct {
@@ -60,9 +94,40 @@ type ServerFeature struct {
 
 type ServerInfo struct {
 	// The versions of the client that this server works with: min_cli_version and max_cli_version.
-	CliVersionInfo map[string]any `json:"cliVersionInfo,omitempty"`
+	CliVersionInfo json.RawMessage `json:"cliVersionInfo,omitempty"`
 	// Whether a newer server exists; null means nothing is known.
 	LatestLocalVersionInfo *LocalVersionInfo `json:"latestLocalVersionInfo,omitempty"`
 	// What the client may use beyond the oldest protocol.
 	Features []*ServerFeature `json:"features"`
+}
+
+type UpsertBucketInput struct {
+	ID   *string `json:"id,omitempty"`
+	Name *string `json:"name,omitempty"`
+	// The name of the project.
+	ModelName        *string  `json:"modelName,omitempty"`
+	EntityName       *string  `json:"entityName,omitempty"`
+	GroupName        *string  `json:"groupName,omitempty"`
+	Description      *string  `json:"description,omitempty"`
+	DisplayName      *string  `json:"displayName,omitempty"`
+	Notes            *string  `json:"notes,omitempty"`
+	Config           *string  `json:"config,omitempty"`
+	Commit           *string  `json:"commit,omitempty"`
+	Host             *string  `json:"host,omitempty"`
+	Debug            *bool    `json:"debug,omitempty"`
+	JobProgram       *string  `json:"jobProgram,omitempty"`
+	JobRepo          *string  `json:"jobRepo,omitempty"`
+	JobType          *string  `json:"jobType,omitempty"`
+	State            *string  `json:"state,omitempty"`
+	Sweep            *string  `json:"sweep,omitempty"`
+	Tags             []string `json:"tags,omitempty"`
+	SummaryMetrics   *string  `json:"summaryMetrics,omitempty"`
+	ClientMutationID *string  `json:"clientMutationId,omitempty"`
+}
+
+type UpsertBucketPayload struct {
+	Bucket *Run `json:"bucket,omitempty"`
+	// Whether the run was made by this call.
+	Inserted         *bool   `json:"inserted,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }

@@ -4,6 +4,7 @@ package model
 import (
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kubewandb/kubewandb/internal/server/account"
@@ -34,4 +35,12 @@ func (u User) DeletedAt() *time.Time { return nil }
 // decode them.
 func ID(kind string, id store.ID) string {
 	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s:%d", kind, id))
+}
+
+func splitID(id string) (kind, number string, ok bool) {
+	plain, err := base64.StdEncoding.DecodeString(id)
+	if err != nil {
+		return "", "", false
+	}
+	return strings.Cut(string(plain), ":")
 }

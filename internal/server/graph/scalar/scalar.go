@@ -2,6 +2,7 @@
 package scalar
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -34,4 +35,21 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("read a DateTime: %w", err)
 	}
 	return t.UTC(), nil
+}
+
+// MarshalJSON writes a JSON value as it stands, and none as null. It must be strict JSON: a NaN in it breaks the answer.
+func MarshalJSON(value json.RawMessage) graphql.Marshaler {
+	if len(value) == 0 {
+		return graphql.Null
+	}
+	return graphql.WriterFunc(func(w io.Writer) { _, _ = w.Write(value) })
+}
+
+// UnmarshalJSON keeps a JSON value as text, numbers with every digit.
+func UnmarshalJSON(v any) (json.RawMessage, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("read a JSON value: %w", err)
+	}
+	return text, nil
 }

@@ -1,0 +1,82 @@
+package model
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/kubewandb/kubewandb/internal/server/access"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+// Project is a project as the user of the request sees it.
+type Project struct{ access.Place }
+
+// ID decodes to "Project:<number>", as clients expect.
+func (p Project) ID() string { return ID("Project", p.Project.ID) }
+
+// InternalID is the id under which files and reports name a project.
+func (p Project) InternalID() string { return ID("ProjectInternalId", p.Project.ID) }
+
+// Name is the project's name.
+func (p Project) Name() string { return string(p.Project.Name) }
+
+// EntityName is the name of its entity.
+func (p Project) EntityName() string { return string(p.Place.Entity.Name) }
+
+// Entity is where the project belongs.
+func (p Project) Entity() *Entity {
+	return &Entity{ID: ID("Entity", p.Place.Entity.ID), Name: p.EntityName()}
+}
+
+// Description is what people wrote about it.
+func (p Project) Description() *string { return text(p.Project.Description) }
+
+// Access says who may see it beside its entity.
+func (p Project) Access() *string { return text(p.Project.Access) }
+
+// ReadOnly tells whether the user may only look.
+func (p Project) ReadOnly() bool { return !p.May(access.Write) }
+
+// CreatedAt is when it was made.
+func (p Project) CreatedAt() *time.Time { t := p.Project.CreatedAt.Time(); return &t }
+
+// Run is a run with its project.
+type Run struct {
+	store.Run
+	Place access.Place
+}
+
+// ID is opaque to clients.
+func (r Run) ID() string { return ID("Run", r.Run.ID) }
+
+// Name is what the client calls it.
+func (r Run) Name() string { return string(r.Run.Name) }
+
+// DisplayName is what people call it.
+func (r Run) DisplayName() *string { return text(r.Run.DisplayName) }
+
+// Project is where it belongs.
+func (r Run) Project() *Project { return &Project{Place: r.Place} }
+
+// ProjectID is a plain number, which the client reads with int().
+func (r Run) ProjectID() *int { n := int(r.Run.ProjectID); return &n }
+
+// CreatedAt is when it was made.
+func (r Run) CreatedAt() *time.Time { t := r.Run.CreatedAt.Time(); return &t }
+
+func text[T ~string | ~[]byte](t T) *string { s := string(t); return &s }
+
+// ParseID returns the number in an id of one of these kinds; ok is false for anything else.
+func ParseID(id string, kinds ...string) (n store.ID, ok bool) {
+	kind, number, ok := splitID(id)
+	if !ok {
+		return 0, false
+	}
+	for _, k := range kinds {
+		if k == kind {
+			value, err := strconv.ParseInt(number, 10, 64)
+			return store.ID(value), err == nil
+		}
+	}
+	return 0, false
+}
