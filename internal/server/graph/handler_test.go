@@ -173,7 +173,7 @@ func TestFailuresAreNotRetried(t *testing.T) {
 	}{
 		"a field that is unknown":        {request(t, `query New{viewer{id futureField}}`), 200, "New unsupported"},
 		"an argument that is unknown":    {request(t, `query New{viewer(x:1){id}}`), 200, "New unsupported"},
-		"an operation that is unknown":   {request(t, `mutation UpsertBucket($id:String){upsertBucket(input:{id:$id}){bucket{id}}}`), 200, "UpsertBucket unsupported"},
+		"an operation that is unknown":   {request(t, `mutation PushToRunQueue($id:String){pushToRunQueue(input:{id:$id}){runQueueItemId}}`), 200, "PushToRunQueue unsupported"},
 		"a type that is unknown":         {request(t, `query New($x:FutureInput!){viewer{id}}`), 200, "New unsupported"},
 		"no GraphQL":                     {request(t, `SELECT 1`), 200, " invalid"},
 		"an operation name that is none": {`{"query":"query A{viewer{id}}","operationName":"B"}`, 200, "B unsupported"},
@@ -197,7 +197,7 @@ func TestFailuresAreNotRetried(t *testing.T) {
 			t.Errorf("%s: reported as %q, want %q", sentence, a.operations, c.outcome)
 		}
 	}
-	if logged := a.logs.String(); !strings.Contains(logged, "futureField") || !strings.Contains(logged, "UpsertBucket") {
+	if logged := a.logs.String(); !strings.Contains(logged, "futureField") || !strings.Contains(logged, "PushToRunQueue") {
 		t.Errorf("what is unknown is not logged: %s", logged)
 	}
 }
