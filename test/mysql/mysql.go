@@ -65,12 +65,36 @@ func Admin(t testing.TB) *sql.DB {
 }
 
 // running starts the server of this test process once. It ends with the process.
-var running = sync.OnceValues(start)
+var running = sync.OnceValues(func() (*server, error) { return start(Place{Bind: "127.0.0.1"}) })
+
+// Place is where a server runs that the pods of a local cluster reach.
+type Place struct {
+	// Namespace is the file of a network namespace; "" is that of the test.
+	Namespace string
+	// Bind is the address that the server listens on there.
+	Bind string
+}
+
+// StartAt starts a server of its own at a place and returns an empty database of it. Both are there until the test process
+// ends.
+func StartAt(t testing.TB, place Place) Database {
+	t.Helper()
+	s, err := start(place)
+	if err != nil {
+		t.Fatalf("start MySQL at %s: %v", place.Bind, err)
+	}
+	db, err := s.create(t.Context())
+	if err != nil {
+		t.Fatalf("create a MySQL database: %v", err)
+	}
+	return db
+}
 
 const startTimeout = time.Minute
 
 type server struct {
 	admin *sql.DB
+	host  string
 	port  int
 	ca    string
 	lock  *os.File // held for as long as the process runs: the data folder is in use
@@ -79,7 +103,7 @@ type server struct {
 	made int
 }
 
-func start() (*server, error) {
+func start(at Place) (*server, error) {
 	ctx := context.Background() // the server outlives the test that happens to come first
 	place, datadir, lock, err := prepare(ctx)
 	if err != nil {
@@ -93,10 +117,10 @@ func start() (*server, error) {
 		"--socket="+filepath.Join(datadir, "s"),
 		"--pid-file="+filepath.Join(datadir, "pid"),
 		"--log-error="+filepath.Join(datadir, "log"),
-		"--bind-address=127.0.0.1",
+		"--bind-address="+at.Bind,
 		"--port="+strconv.Itoa(port))
 	ended := make(chan error, 1)
-	go runUntilExit(place.mysqld(ctx, options...), ended)
+	go runUntilExit(place.mysqld(ctx, options...), at.Namespace, ended)
 
 	cfg := driver.NewConfig()
 	cfg.Net, cfg.Addr, cfg.User = "unix", place.path(filepath.Join(datadir, "s")), "root"
@@ -105,7 +129,7 @@ func start() (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the connection: %w", err)
 	}
-	s := &server{admin: sql.OpenDB(connector), port: port, lock: lock, ca: place.path(filepath.Join(datadir, "ca.pem"))}
+	s := &server{admin: sql.OpenDB(connector), host: at.Bind, port: port, lock: lock, ca: place.path(filepath.Join(datadir, "ca.pem"))}
 	if err := s.await(ctx, ended); err != nil {
 		text, _ := os.ReadFile(place.path(filepath.Join(datadir, "log")))
 		return nil, fmt.Errorf("%w: %s", err, text[max(0, len(text)-2000):])
@@ -129,10 +153,30 @@ func prepare(ctx context.Context) (place installation, datadir string, lock *os.
 	return place, datadir, lock, err
 }
 
-// runUntilExit keeps its thread: the system ends the server with the thread that started it.
-func runUntilExit(cmd *exec.Cmd, ended chan<- error) {
+// runUntilExit keeps its thread: the system ends the server with the thread that started it. A thread that has entered
+// another namespace ends with its goroutine.
+func runUntilExit(cmd *exec.Cmd, namespace string, ended chan<- error) {
 	runtime.LockOSThread()
+	if namespace != "" {
+		if err := enter(namespace); err != nil {
+			ended <- err
+			return
+		}
+	}
 	ended <- cmd.Run()
+}
+
+// enter puts the calling thread into a network namespace.
+func enter(namespace string) error {
+	file, err := os.Open(namespace)
+	if err != nil {
+		return fmt.Errorf("open the network namespace: %w", err)
+	}
+	defer file.Close()
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter the network namespace: %w", err)
+	}
+	return nil
 }
 
 func (s *server) await(ctx context.Context, ended <-chan error) error {
@@ -160,7 +204,7 @@ func (s *server) create(ctx context.Context) (Database, error) {
 	s.made++
 	name := "test" + strconv.Itoa(s.made)
 	s.mu.Unlock()
-	db := Database{Host: "127.0.0.1", Port: s.port, Name: name, User: name, Password: awkwardPassword, CACertPath: s.ca}
+	db := Database{Host: s.host, Port: s.port, Name: name, User: name, Password: awkwardPassword, CACertPath: s.ca}
 	for _, statement := range []string{
 		"CREATE DATABASE " + name,
 		"CREATE USER " + name + "@'%' IDENTIFIED BY " + quote(db.Password),
