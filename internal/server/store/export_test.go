@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"os"
+	"strings"
+)
+
+// MigrateTo brings an empty database to an older level and fills it with what that level's program wrote.
+func (s *Store) MigrateTo(ctx context.Context, level int64, rows string) error {
+	if err := s.Prepare(ctx, false); err != nil {
+		return err
+	}
+	provider, err := s.provider()
+	if err != nil {
+		return err
+	}
+	if _, err := provider.UpTo(ctx, level); err != nil {
+		return err
+	}
+	return s.fill(ctx, rows)
+}
+
+func (s *Store) fill(ctx context.Context, rows string) error {
+	text, err := os.ReadFile(rows)
+	if err != nil {
+		return err
+	}
+	for _, statement := range strings.Split(strings.TrimSpace(withoutComments(string(text))), ";\n") {
+		if _, err := s.pools.Load().write.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func withoutComments(text string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "--") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
