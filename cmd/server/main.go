@@ -85,6 +85,7 @@ func serveCommand(s *settings) *cobra.Command {
 	f.DurationVar(&s.SessionLength, "session-length", account.DefaultSessionLength, "how long a browser stays signed in after its last visit")
 	f.StringVar(&s.banners, "banners", "", "JSON of the banners that the pages show")
 	f.IntVar(&s.ProxyHops, "proxy-hops", 1, "proxies in front that append to X-Forwarded-For; 0 means that the header is not trusted")
+	f.Float64Var(&s.RateLimit, "rate-limit", 0, "batches of metrics per second that one user may send in the long run, and four times as many GraphQL operations; 0 means no limit")
 	f.DurationVar(&s.ShutdownDelay, "shutdown-delay", 0, "how long requests are still accepted after the signal to end")
 	return serve
 }

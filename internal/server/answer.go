@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/account"
@@ -44,6 +45,11 @@ func unavailable(w http.ResponseWriter) {
 	const least, spread = 5, 10
 	w.Header().Set("Retry-After", strconv.Itoa(least+rand.IntN(spread)))
 	w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+// seconds is a wait as Retry-After has it, rounded up.
+func seconds(wait time.Duration) string {
+	return strconv.Itoa(int((wait + time.Second - 1) / time.Second))
 }
 
 // fail answers with an error of the rules, and logs what went wrong inside.

@@ -50,6 +50,9 @@ type Config struct {
 	// ProxyHops is how many proxies in front append to X-Forwarded-For: the address of a client is that many entries from
 	// the right. 0 means that the header is not trusted.
 	ProxyHops int
+	// RateLimit is how many batches of metrics per second one user may send in the long run, and four times as many GraphQL
+	// operations. 0 means no limit.
+	RateLimit float64
 	// ShutdownDelay is how long requests are still accepted after the signal to end, while /ready says no: longer than a
 	// load balancer needs to notice. With a single pod, 0.
 	ShutdownDelay time.Duration
@@ -84,6 +87,9 @@ func (c Config) Check() error {
 	}
 	if c.ProxyHops < 0 {
 		problems = append(problems, errors.New("PROXY_HOPS is negative"))
+	}
+	if c.RateLimit < 0 {
+		problems = append(problems, errors.New("RATE_LIMIT is negative"))
 	}
 	if c.SessionLength < 0 {
 		problems = append(problems, errors.New("SESSION_LENGTH is negative"))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -206,5 +207,28 @@ func BenchmarkSignIn(b *testing.B) {
 		if _, _, err := s.accounts.SignIn(b.Context(), "ada", password, "192.0.2.1"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A client waits as long as it is told and sends the request again: nothing is lost.
+func TestAUserWithTooManyRequestsIsToldToWait(t *testing.T) {
+	s := start(t, func(cfg *server.Config) { cfg.RateLimit = 0.1 })
+	_, ada := s.createUser(t, "ada", false)
+	_, grace := s.createUser(t, "grace", false)
+	ask := func(key string) answer {
+		return s.do(t, http.DefaultClient, call{method: "POST", path: "/graphql", key: key, body: `{"query":"{viewer{id}}"}`})
+	}
+	var refused answer
+	for range 50 {
+		if refused = ask(ada); refused.code != http.StatusOK {
+			break
+		}
+	}
+	wait, err := strconv.Atoi(refused.header.Get("Retry-After"))
+	if refused.code != http.StatusTooManyRequests || err != nil || wait < 5 || wait > 30 || !strings.Contains(refused.body, `"errors"`) {
+		t.Errorf("got %d, Retry-After %q, %s", refused.code, refused.header.Get("Retry-After"), refused.body)
+	}
+	if other := ask(grace); other.code != http.StatusOK {
+		t.Errorf("another user gets %d %s", other.code, other.body)
 	}
 }

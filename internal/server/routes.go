@@ -12,6 +12,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/graph"
+	"github.com/kubewandb/kubewandb/internal/server/limit"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -132,6 +133,12 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 		s.refuseGraphQL(w, r, err)
 		return
 	}
+	if wait := s.limits.Take(user.ID, limit.Graph); wait > 0 {
+		drain(w, r)
+		w.Header().Set("Retry-After", seconds(wait))
+		graph.WriteError(w, http.StatusTooManyRequests, "too many requests of this user")
+		return
+	}
 	size := int64(maxGraphQL)
 	if r.ContentLength >= 0 && r.ContentLength < size {
 		size = r.ContentLength
@@ -146,10 +153,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) refuseGraphQL(w http.ResponseWriter, r *http.Request, err error) {
-	// What the client has sent already is taken from it, or it would see a broken connection in place of the answer.
-	if n, _ := io.Copy(io.Discard, io.LimitReader(r.Body, maxUnauthenticated)); n == maxUnauthenticated {
-		w.Header().Set("Connection", "close")
-	}
+	drain(w, r)
 	var refusal *fault.Error
 	switch {
 	case fault.Reason(err, "") == account.ReasonRefused && errors.As(err, &refusal):
@@ -167,6 +171,14 @@ func (s *Server) refuseGraphQL(w http.ResponseWriter, r *http.Request, err error
 	default:
 		s.logger.ErrorContext(r.Context(), "request failed", "error", err)
 		graph.WriteError(w, http.StatusInternalServerError, "internal error")
+	}
+}
+
+// drain takes from a client that is refused what it has sent already: it would see a broken connection in place of the
+// answer otherwise.
+func drain(w http.ResponseWriter, r *http.Request) {
+	if n, _ := io.Copy(io.Discard, io.LimitReader(r.Body, maxUnauthenticated)); n == maxUnauthenticated {
+		w.Header().Set("Connection", "close")
 	}
 }
 

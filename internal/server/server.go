@@ -23,6 +23,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/artifact"
 	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/history"
+	"github.com/kubewandb/kubewandb/internal/server/limit"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/internal/server/sweep"
@@ -60,6 +61,7 @@ type Server struct {
 	metrics  *metrics
 	origins  *http.CrossOriginProtection
 	bodies   *semaphore.Weighted
+	limits   *limit.Limiter
 	health   *health
 	started  time.Time
 	stopping atomic.Bool
@@ -78,6 +80,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, logger: cfg.Logger, started: time.Now(),
 		origins: http.NewCrossOriginProtection(), bodies: semaphore.NewWeighted(bodyBudget),
+		limits: limit.New(cfg.RateLimit),
 	}
 	s.host, _ = parseHost(cfg.Host) // checked above
 	if err := s.origins.AddTrustedOrigin(s.host.String()); err != nil {
