@@ -1,0 +1,273 @@
+package chunk
+
+import (
+	"bytes"
+	"math"
+)
+
+// Kind is the type of a value, as historyKeys names it.
+type Kind uint8
+
+// The kinds of values. Their numbers are stored.
+const (
+	Number Kind = iota
+	String
+	Map
+	List
+	Boolean
+	Nil
+	kinds
+)
+
+// String is the name that the client knows.
+func (k Kind) String() string {
+	return [kinds]string{"number", "string", "map", "list", "boolean", "nil"}[k]
+}
+
+const (
+	// MaxKeys is how many keys a chunk has statistics of.
+	MaxKeys = 4096
+	// MaxToken is how many bytes a token may have to be kept. Every float64 and every int64 fits.
+	MaxToken = 40
+	// MaxKeyLength is how many bytes a key may have; a line with a longer one makes the statistics wide.
+	MaxKeyLength = 1024
+	// NoStep is the step of lines that have none.
+	NoStep int64 = -1
+)
+
+// Token is the text of a value as it stood in its line; empty where it was longer than MaxToken.
+type Token struct {
+	size uint8
+	text [MaxToken]byte
+}
+
+// Bytes is the text; it is valid as long as the token.
+func (t *Token) Bytes() []byte { return t.text[:t.size] }
+
+func (t *Token) set(b []byte) {
+	if len(b) > MaxToken {
+		t.size = 0
+		return
+	}
+	t.size = uint8(copy(t.text[:], b)) //nolint:gosec // at most MaxToken
+}
+
+// number is the value of a token that is a number.
+func (t *Token) number() (v float64, ok bool) {
+	if t.size == 0 {
+		return 0, false
+	}
+	s := scanner{line: t.Bytes()}
+	v, err := s.number()
+	return v, err == nil && s.at == len(s.line)
+}
+
+// Key is what is known of the values of one key.
+type Key struct {
+	// Name is the path of the key: the names on the way joined by ".", a literal dot in a name written as "\.".
+	Name string
+	// Counts says how many values of each kind there are.
+	Counts [kinds]int64
+	// First and Last are the values of the first and the last line that has the key.
+	First, Last Token
+	// Min and Max are the extremes of the numbers that are not NaN. They are set where Ranged is.
+	Min, Max Token
+	Ranged   bool
+	// Monotonic: every value is a number of at most MaxToken bytes, and none is smaller than the one before.
+	Monotonic bool
+
+	min, max, last float64
+	line           int64 // the last line that had the key, counted from 1
+}
+
+// Count is the number of values.
+func (k *Key) Count() int64 {
+	var n int64
+	for _, c := range k.Counts {
+		n += c
+	}
+	return n
+}
+
+// Stats are the statistics of consecutive lines. The zero value is ready for use. Not safe for concurrent use.
+type Stats struct {
+	// Limit is how many keys are kept before the statistics are wide; 0 means MaxKeys.
+	Limit int
+	// Lines counts the lines that were JSON objects.
+	Lines int64
+	// Wide: there were more keys than Limit, or one longer than MaxKeyLength. Nothing is kept of any of them then, and
+	// who wants to know folds the lines.
+	Wide bool
+
+	steps            int64
+	minStep, maxStep int64
+	keys             []Key
+	index            map[string]int32
+	scan             scanner
+}
+
+// Steps returns the lowest and the highest step of the lines; NoStep for none.
+func (s *Stats) Steps() (lowest, highest int64) {
+	if s.steps == 0 {
+		return NoStep, NoStep
+	}
+	return s.minStep, s.maxStep
+}
+
+// Keys returns the keys in no order that means anything; nil where the statistics are wide. Valid until the next change.
+func (s *Stats) Keys() []Key { return s.keys }
+
+// Key returns one key by its path; nil where there is none.
+func (s *Stats) Key(name string) *Key {
+	at, ok := s.index[name]
+	if !ok {
+		return nil
+	}
+	return &s.keys[at]
+}
+
+// Reset empties the statistics and keeps their memory.
+func (s *Stats) Reset() {
+	s.Lines, s.Wide, s.steps = 0, false, 0
+	s.forget()
+}
+
+func (s *Stats) forget() {
+	clear(s.index)
+	clear(s.keys) // the names are freed
+	s.keys = s.keys[:0]
+}
+
+func (s *Stats) limit() int {
+	if s.Limit > 0 {
+		return s.Limit
+	}
+	return MaxKeys
+}
+
+func (s *Stats) widen() {
+	s.Wide = true
+	s.forget()
+}
+
+// find returns a key, made where it is new; nil where that made the statistics wide.
+func (s *Stats) find(name []byte) *Key {
+	if at, ok := s.index[string(name)]; ok {
+		return &s.keys[at]
+	}
+	if len(s.keys) >= s.limit() || len(name) > MaxKeyLength {
+		s.widen()
+		return nil
+	}
+	if s.index == nil {
+		s.index = make(map[string]int32)
+	}
+	text := string(name)
+	s.index[text] = int32(len(s.keys)) //nolint:gosec // at most Limit
+	s.keys = append(s.keys, Key{Name: text, Monotonic: true})
+	return &s.keys[len(s.keys)-1]
+}
+
+// step notes the step of a line.
+func (s *Stats) step(v int64) {
+	if s.steps == 0 {
+		s.minStep, s.maxStep = v, v
+	}
+	s.steps++
+	s.minStep, s.maxStep = min(s.minStep, v), max(s.maxStep, v)
+}
+
+// add counts the values of a line. Of a name that stands in it twice the last value counts, as for other readers of JSON.
+func (s *Stats) add(cells []cell) {
+	s.Lines++
+	for i := len(cells) - 1; i >= 0 && !s.Wide; i-- {
+		c := &cells[i]
+		if k := s.find(c.name); k != nil && k.line != s.Lines {
+			k.line = s.Lines
+			k.add(c)
+		}
+	}
+}
+
+func (k *Key) add(c *cell) {
+	first := k.First.size == 0 && k.Count() == 0 // a first token that was too long is not kept
+	k.Counts[c.kind]++
+	k.Last.set(c.token)
+	if first {
+		k.First = k.Last
+	}
+	if len(c.token) > MaxToken {
+		k.Monotonic = false // later lines could not be compared with it once it is stored
+	}
+	if c.kind != Number || math.IsNaN(c.value) {
+		k.Monotonic = false
+		return
+	}
+	k.Monotonic = k.Monotonic && (first || c.value >= k.last)
+	k.last = c.value
+	if !k.Ranged || c.value < k.min {
+		k.min = c.value
+		k.Min.setNumber(c.token, c.value)
+	}
+	if !k.Ranged || c.value > k.max {
+		k.max = c.value
+		k.Max.setNumber(c.token, c.value)
+	}
+	k.Ranged = true
+}
+
+// Merge adds the statistics of later lines.
+func (s *Stats) Merge(newer *Stats) {
+	s.Lines += newer.Lines
+	if newer.steps > 0 {
+		s.step(newer.minStep)
+		s.step(newer.maxStep)
+		s.steps += newer.steps - 2
+	}
+	if newer.Wide && !s.Wide {
+		s.widen()
+	}
+	for i := 0; i < len(newer.keys) && !s.Wide; i++ {
+		n := &newer.keys[i]
+		if k := s.find([]byte(n.Name)); k != nil {
+			k.merge(n)
+		}
+	}
+}
+
+func (k *Key) merge(n *Key) {
+	before, added := k.Count(), n.Count()
+	if added == 0 {
+		return
+	}
+	if before == 0 {
+		name, line := k.Name, k.line
+		*k = *n
+		k.Name, k.line = name, line
+		return
+	}
+	k.Monotonic = k.Monotonic && n.Monotonic && startsAt(n, k.last)
+	for i := range n.Counts {
+		k.Counts[i] += n.Counts[i]
+	}
+	k.Last, k.last = n.Last, n.last
+	if !n.Ranged {
+		return
+	}
+	if !k.Ranged || n.min < k.min {
+		k.Min, k.min = n.Min, n.min
+	}
+	if !k.Ranged || n.max > k.max {
+		k.Max, k.max = n.Max, n.max
+	}
+	k.Ranged = true
+}
+
+// startsAt tells whether the first value of a key is known to be v or more.
+func startsAt(k *Key, v float64) bool {
+	first, ok := k.First.number()
+	return ok && first >= v
+}
+
+// Equal tells whether two tokens hold the same text.
+func (t *Token) Equal(other *Token) bool { return bytes.Equal(t.Bytes(), other.Bytes()) }
