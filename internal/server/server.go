@@ -56,6 +56,7 @@ type Server struct {
 	logger   *slog.Logger
 	store    *store.Store
 	accounts *account.Service
+	runs     *run.Service
 	graph    http.Handler
 	registry *prometheus.Registry
 	metrics  *metrics
@@ -94,9 +95,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.metrics = newMetrics(s.registry, s.store)
 	s.licensed(ctx)
 	s.health = &health{store: s.store}
+	guard := access.NewGuard(s.store)
+	s.runs = run.New(s.store, run.Config{Guard: guard, Logger: cfg.Logger, Now: cfg.Now})
 	s.graph = graph.NewHandler(graph.Options{
 		Services: graph.Services{
-			Accounts: s.accounts, Guard: access.NewGuard(s.store), Runs: run.New(s.store), History: history.New(s.store),
+			Accounts: s.accounts, Guard: guard, Runs: s.runs, History: history.New(s.store),
 			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store),
 		},
 		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,

@@ -18,6 +18,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/introspection"
 	"github.com/kubewandb/kubewandb/internal/server/graph/model"
 	"github.com/kubewandb/kubewandb/internal/server/graph/scalar"
+	"github.com/kubewandb/kubewandb/internal/server/run"
 	gqlparser "github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -35,6 +36,7 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	Project() ProjectResolver
 	Query() QueryResolver
+	Run() RunResolver
 	User() UserResolver
 }
 
@@ -100,6 +102,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	GitInfo struct {
+		Commit func(childComplexity int) int
+		Remote func(childComplexity int) int
+	}
+
 	LocalVersionInfo struct {
 		LatestVersionString         func(childComplexity int) int
 		OutOfDate                   func(childComplexity int) int
@@ -137,12 +144,47 @@ type ComplexityRoot struct {
 	}
 
 	Run struct {
-		CreatedAt   func(childComplexity int) int
-		DisplayName func(childComplexity int) int
-		ID          func(childComplexity int) int
-		Name        func(childComplexity int) int
-		Project     func(childComplexity int) int
-		ProjectID   func(childComplexity int) int
+		Commit         func(childComplexity int) int
+		Config         func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		Description    func(childComplexity int) int
+		DisplayName    func(childComplexity int) int
+		Exitcode       func(childComplexity int) int
+		Failed         func(childComplexity int) int
+		Group          func(childComplexity int) int
+		HeartbeatAt    func(childComplexity int) int
+		Host           func(childComplexity int) int
+		ID             func(childComplexity int) int
+		JobType        func(childComplexity int) int
+		Name           func(childComplexity int) int
+		Notes          func(childComplexity int) int
+		Project        func(childComplexity int) int
+		ProjectID      func(childComplexity int) int
+		ReadOnly       func(childComplexity int) int
+		RunInfo        func(childComplexity int) int
+		Running        func(childComplexity int) int
+		ShouldStop     func(childComplexity int) int
+		State          func(childComplexity int) int
+		Stopped        func(childComplexity int) int
+		SummaryMetrics func(childComplexity int, keys []string) int
+		SweepName      func(childComplexity int) int
+		Tags           func(childComplexity int) int
+		User           func(childComplexity int) int
+		WandbConfig    func(childComplexity int, keys []string) int
+	}
+
+	RunInfo struct {
+		Args       func(childComplexity int) int
+		CPUCount   func(childComplexity int) int
+		CodeSaved  func(childComplexity int) int
+		Colab      func(childComplexity int) int
+		Executable func(childComplexity int) int
+		GPU        func(childComplexity int) int
+		GPUCount   func(childComplexity int) int
+		Git        func(childComplexity int) int
+		OS         func(childComplexity int) int
+		Program    func(childComplexity int) int
+		Python     func(childComplexity int) int
 	}
 
 	ServerFeature struct {
@@ -193,6 +235,14 @@ type QueryResolver interface {
 	ServerInfo(ctx context.Context) (*model.ServerInfo, error)
 	Project(ctx context.Context, name *string, entityName *string) (*model.Project, error)
 	Model(ctx context.Context, name *string, entityName *string) (*model.Project, error)
+}
+type RunResolver interface {
+	User(ctx context.Context, obj *model.Run) (*model.User, error)
+	SweepName(ctx context.Context, obj *model.Run) (*string, error)
+	Config(ctx context.Context, obj *model.Run) (*string, error)
+	WandbConfig(ctx context.Context, obj *model.Run, keys []string) (*string, error)
+	SummaryMetrics(ctx context.Context, obj *model.Run, keys []string) (*string, error)
+	RunInfo(ctx context.Context, obj *model.Run) (*run.Info, error)
 }
 type UserResolver interface {
 	APIKeys(ctx context.Context, obj *model.User) (*model.APIKeyConnection, error)
@@ -417,6 +467,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.FileEdge.Node(childComplexity), true
 
+	case "GitInfo.commit":
+		if e.ComplexityRoot.GitInfo.Commit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GitInfo.Commit(childComplexity), true
+	case "GitInfo.remote":
+		if e.ComplexityRoot.GitInfo.Remote == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GitInfo.Remote(childComplexity), true
+
 	case "LocalVersionInfo.latestVersionString":
 		if e.ComplexityRoot.LocalVersionInfo.LatestVersionString == nil {
 			break
@@ -573,30 +636,90 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
 
+	case "Run.commit":
+		if e.ComplexityRoot.Run.Commit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Commit(childComplexity), true
+	case "Run.config":
+		if e.ComplexityRoot.Run.Config == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Config(childComplexity), true
 	case "Run.createdAt":
 		if e.ComplexityRoot.Run.CreatedAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Run.CreatedAt(childComplexity), true
+	case "Run.description":
+		if e.ComplexityRoot.Run.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Description(childComplexity), true
 	case "Run.displayName":
 		if e.ComplexityRoot.Run.DisplayName == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Run.DisplayName(childComplexity), true
+	case "Run.exitcode":
+		if e.ComplexityRoot.Run.Exitcode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Exitcode(childComplexity), true
+	case "Run.failed":
+		if e.ComplexityRoot.Run.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Failed(childComplexity), true
+	case "Run.group":
+		if e.ComplexityRoot.Run.Group == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Group(childComplexity), true
+	case "Run.heartbeatAt":
+		if e.ComplexityRoot.Run.HeartbeatAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.HeartbeatAt(childComplexity), true
+	case "Run.host":
+		if e.ComplexityRoot.Run.Host == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Host(childComplexity), true
 	case "Run.id":
 		if e.ComplexityRoot.Run.ID == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Run.ID(childComplexity), true
+	case "Run.jobType":
+		if e.ComplexityRoot.Run.JobType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.JobType(childComplexity), true
 	case "Run.name":
 		if e.ComplexityRoot.Run.Name == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Run.Name(childComplexity), true
+	case "Run.notes":
+		if e.ComplexityRoot.Run.Notes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Notes(childComplexity), true
 	case "Run.project":
 		if e.ComplexityRoot.Run.Project == nil {
 			break
@@ -609,6 +732,149 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.ProjectID(childComplexity), true
+	case "Run.readOnly":
+		if e.ComplexityRoot.Run.ReadOnly == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.ReadOnly(childComplexity), true
+	case "Run.runInfo":
+		if e.ComplexityRoot.Run.RunInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.RunInfo(childComplexity), true
+	case "Run.running":
+		if e.ComplexityRoot.Run.Running == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Running(childComplexity), true
+	case "Run.shouldStop":
+		if e.ComplexityRoot.Run.ShouldStop == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.ShouldStop(childComplexity), true
+	case "Run.state":
+		if e.ComplexityRoot.Run.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.State(childComplexity), true
+	case "Run.stopped":
+		if e.ComplexityRoot.Run.Stopped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Stopped(childComplexity), true
+	case "Run.summaryMetrics":
+		if e.ComplexityRoot.Run.SummaryMetrics == nil {
+			break
+		}
+
+		args, err := ec.field_Run_summaryMetrics_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.SummaryMetrics(childComplexity, args["keys"].([]string)), true
+	case "Run.sweepName":
+		if e.ComplexityRoot.Run.SweepName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.SweepName(childComplexity), true
+	case "Run.tags":
+		if e.ComplexityRoot.Run.Tags == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Tags(childComplexity), true
+	case "Run.user":
+		if e.ComplexityRoot.Run.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.User(childComplexity), true
+	case "Run.wandbConfig":
+		if e.ComplexityRoot.Run.WandbConfig == nil {
+			break
+		}
+
+		args, err := ec.field_Run_wandbConfig_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.WandbConfig(childComplexity, args["keys"].([]string)), true
+
+	case "RunInfo.args":
+		if e.ComplexityRoot.RunInfo.Args == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.Args(childComplexity), true
+	case "RunInfo.cpuCount":
+		if e.ComplexityRoot.RunInfo.CPUCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.CPUCount(childComplexity), true
+	case "RunInfo.codeSaved":
+		if e.ComplexityRoot.RunInfo.CodeSaved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.CodeSaved(childComplexity), true
+	case "RunInfo.colab":
+		if e.ComplexityRoot.RunInfo.Colab == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.Colab(childComplexity), true
+	case "RunInfo.executable":
+		if e.ComplexityRoot.RunInfo.Executable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.Executable(childComplexity), true
+	case "RunInfo.gpu":
+		if e.ComplexityRoot.RunInfo.GPU == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.GPU(childComplexity), true
+	case "RunInfo.gpuCount":
+		if e.ComplexityRoot.RunInfo.GPUCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.GPUCount(childComplexity), true
+	case "RunInfo.git":
+		if e.ComplexityRoot.RunInfo.Git == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.Git(childComplexity), true
+	case "RunInfo.os":
+		if e.ComplexityRoot.RunInfo.OS == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.OS(childComplexity), true
+	case "RunInfo.program":
+		if e.ComplexityRoot.RunInfo.Program == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.Program(childComplexity), true
+	case "RunInfo.python":
+		if e.ComplexityRoot.RunInfo.Python == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunInfo.Python(childComplexity), true
 
 	case "ServerFeature.isEnabled":
 		if e.ComplexityRoot.ServerFeature.IsEnabled == nil {
@@ -942,6 +1208,16 @@ func (ec *executionContext) childFields_FileEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type FileEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_GitInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "remote":
+		return ec.fieldContext_GitInfo_remote(ctx, field)
+	case "commit":
+		return ec.fieldContext_GitInfo_commit(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GitInfo", field.Name)
+}
+
 func (ec *executionContext) childFields_LocalVersionInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "outOfDate":
@@ -1000,14 +1276,84 @@ func (ec *executionContext) childFields_Run(ctx context.Context, field graphql.C
 		return ec.fieldContext_Run_name(ctx, field)
 	case "displayName":
 		return ec.fieldContext_Run_displayName(ctx, field)
+	case "description":
+		return ec.fieldContext_Run_description(ctx, field)
+	case "notes":
+		return ec.fieldContext_Run_notes(ctx, field)
+	case "group":
+		return ec.fieldContext_Run_group(ctx, field)
+	case "jobType":
+		return ec.fieldContext_Run_jobType(ctx, field)
+	case "commit":
+		return ec.fieldContext_Run_commit(ctx, field)
+	case "host":
+		return ec.fieldContext_Run_host(ctx, field)
+	case "tags":
+		return ec.fieldContext_Run_tags(ctx, field)
+	case "state":
+		return ec.fieldContext_Run_state(ctx, field)
+	case "exitcode":
+		return ec.fieldContext_Run_exitcode(ctx, field)
+	case "stopped":
+		return ec.fieldContext_Run_stopped(ctx, field)
+	case "shouldStop":
+		return ec.fieldContext_Run_shouldStop(ctx, field)
+	case "running":
+		return ec.fieldContext_Run_running(ctx, field)
+	case "failed":
+		return ec.fieldContext_Run_failed(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Run_createdAt(ctx, field)
+	case "heartbeatAt":
+		return ec.fieldContext_Run_heartbeatAt(ctx, field)
+	case "readOnly":
+		return ec.fieldContext_Run_readOnly(ctx, field)
 	case "project":
 		return ec.fieldContext_Run_project(ctx, field)
 	case "projectId":
 		return ec.fieldContext_Run_projectId(ctx, field)
-	case "createdAt":
-		return ec.fieldContext_Run_createdAt(ctx, field)
+	case "user":
+		return ec.fieldContext_Run_user(ctx, field)
+	case "sweepName":
+		return ec.fieldContext_Run_sweepName(ctx, field)
+	case "config":
+		return ec.fieldContext_Run_config(ctx, field)
+	case "wandbConfig":
+		return ec.fieldContext_Run_wandbConfig(ctx, field)
+	case "summaryMetrics":
+		return ec.fieldContext_Run_summaryMetrics(ctx, field)
+	case "runInfo":
+		return ec.fieldContext_Run_runInfo(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Run", field.Name)
+}
+
+func (ec *executionContext) childFields_RunInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "program":
+		return ec.fieldContext_RunInfo_program(ctx, field)
+	case "args":
+		return ec.fieldContext_RunInfo_args(ctx, field)
+	case "os":
+		return ec.fieldContext_RunInfo_os(ctx, field)
+	case "python":
+		return ec.fieldContext_RunInfo_python(ctx, field)
+	case "colab":
+		return ec.fieldContext_RunInfo_colab(ctx, field)
+	case "executable":
+		return ec.fieldContext_RunInfo_executable(ctx, field)
+	case "codeSaved":
+		return ec.fieldContext_RunInfo_codeSaved(ctx, field)
+	case "cpuCount":
+		return ec.fieldContext_RunInfo_cpuCount(ctx, field)
+	case "gpuCount":
+		return ec.fieldContext_RunInfo_gpuCount(ctx, field)
+	case "gpu":
+		return ec.fieldContext_RunInfo_gpu(ctx, field)
+	case "git":
+		return ec.fieldContext_RunInfo_git(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunInfo", field.Name)
 }
 
 func (ec *executionContext) childFields_ServerFeature(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1323,6 +1669,34 @@ func (ec *executionContext) field_Query_project_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["entityName"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Run_summaryMetrics_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "keys",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["keys"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Run_wandbConfig_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "keys",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["keys"] = arg0
 	return args, nil
 }
 
@@ -2214,6 +2588,52 @@ func (ec *executionContext) fieldContext_FileEdge_cursor(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("FileEdge", field, false, false, "String")
 }
 
+func (ec *executionContext) _GitInfo_remote(ctx context.Context, field graphql.CollectedField, obj *run.GitInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GitInfo_remote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Remote, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_GitInfo_remote(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GitInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _GitInfo_commit(ctx context.Context, field graphql.CollectedField, obj *run.GitInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GitInfo_commit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Commit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_GitInfo_commit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GitInfo", field, false, false, "String")
+}
+
 func (ec *executionContext) _LocalVersionInfo_outOfDate(ctx context.Context, field graphql.CollectedField, obj *model.LocalVersionInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2974,6 +3394,374 @@ func (ec *executionContext) fieldContext_Run_displayName(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
 }
 
+func (ec *executionContext) _Run_description(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_description(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Description(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
+}
+
+func (ec *executionContext) _Run_notes(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_notes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Notes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_notes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
+}
+
+func (ec *executionContext) _Run_group(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_group(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Group(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_group(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
+}
+
+func (ec *executionContext) _Run_jobType(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_jobType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.JobType(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_jobType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
+}
+
+func (ec *executionContext) _Run_commit(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_commit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Commit(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_commit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
+}
+
+func (ec *executionContext) _Run_host(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_host(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Host(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_host(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
+}
+
+func (ec *executionContext) _Run_tags(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_tags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tags(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
+}
+
+func (ec *executionContext) _Run_state(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "String")
+}
+
+func (ec *executionContext) _Run_exitcode(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_exitcode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Exitcode(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_exitcode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Run_stopped(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_stopped(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stopped(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_stopped(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "Boolean")
+}
+
+func (ec *executionContext) _Run_shouldStop(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_shouldStop(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ShouldStop(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_shouldStop(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "Boolean")
+}
+
+func (ec *executionContext) _Run_running(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_running(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Running(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_running(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "Boolean")
+}
+
+func (ec *executionContext) _Run_failed(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_failed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failed(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_failed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "Boolean")
+}
+
+func (ec *executionContext) _Run_createdAt(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _Run_heartbeatAt(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_heartbeatAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HeartbeatAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_heartbeatAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _Run_readOnly(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_readOnly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReadOnly(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_readOnly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, false, "Boolean")
+}
+
 func (ec *executionContext) _Run_project(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3029,27 +3817,464 @@ func (ec *executionContext) fieldContext_Run_projectId(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Run", field, true, false, "Int")
 }
 
-func (ec *executionContext) _Run_createdAt(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+func (ec *executionContext) _Run_user(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Run_createdAt(ctx, field)
+			return ec.fieldContext_Run_user(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.CreatedAt(), nil
+			return ec.Resolvers.Run().User(ctx, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
-			return ec.marshalNDateTime2ᚖtimeᚐTime(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.User) graphql.Marshaler {
+			return ec.marshalNUser2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUser(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Run_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Run", field, true, false, "DateTime")
+func (ec *executionContext) fieldContext_Run_user(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_sweepName(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_sweepName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().SweepName(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_sweepName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "String")
+}
+
+func (ec *executionContext) _Run_config(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_config(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().Config(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_config(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "JSONString")
+}
+
+func (ec *executionContext) _Run_wandbConfig(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_wandbConfig(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().WandbConfig(ctx, obj, fc.Args["keys"].([]string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_wandbConfig(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type JSONString does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_wandbConfig_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_summaryMetrics(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_summaryMetrics(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().SummaryMetrics(ctx, obj, fc.Args["keys"].([]string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_summaryMetrics(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type JSONString does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_summaryMetrics_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_runInfo(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_runInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().RunInfo(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *run.Info) graphql.Marshaler {
+			return ec.marshalORunInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋrunᚐInfo(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_runInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RunInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RunInfo_program(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_program(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Program, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_program(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _RunInfo_args(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_args(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Args, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalOString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_args(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _RunInfo_os(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_os(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OS, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_os(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _RunInfo_python(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_python(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Python, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_python(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _RunInfo_colab(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_colab(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Colab, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_colab(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _RunInfo_executable(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_executable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Executable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_executable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _RunInfo_codeSaved(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_codeSaved(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CodeSaved, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_codeSaved(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _RunInfo_cpuCount(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_cpuCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CPUCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_cpuCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "Int")
+}
+
+func (ec *executionContext) _RunInfo_gpuCount(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_gpuCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GPUCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_gpuCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "Int")
+}
+
+func (ec *executionContext) _RunInfo_gpu(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_gpu(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GPU, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_gpu(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _RunInfo_git(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunInfo_git(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Git, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *run.GitInfo) graphql.Marshaler {
+			return ec.marshalOGitInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋrunᚐGitInfo(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunInfo_git(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RunInfo",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GitInfo(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ServerFeature_name(ctx context.Context, field graphql.CollectedField, obj *model.ServerFeature) (ret graphql.Marshaler) {
@@ -5197,6 +6422,44 @@ func (ec *executionContext) _FileEdge(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var gitInfoImplementors = []string{"GitInfo"}
+
+func (ec *executionContext) _GitInfo(ctx context.Context, sel ast.SelectionSet, obj *run.GitInfo) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, gitInfoImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("GitInfo")
+		case "remote":
+			out.Values[i] = ec._GitInfo_remote(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "commit":
+			out.Values[i] = ec._GitInfo_commit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var localVersionInfoImplementors = []string{"LocalVersionInfo"}
 
 func (ec *executionContext) _LocalVersionInfo(ctx context.Context, sel ast.SelectionSet, obj *model.LocalVersionInfo) graphql.Marshaler {
@@ -5494,31 +6757,225 @@ func (ec *executionContext) _Run(ctx context.Context, sel ast.SelectionSet, obj 
 		case "id":
 			out.Values[i] = ec._Run_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
 			out.Values[i] = ec._Run_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "displayName":
 			out.Values[i] = ec._Run_displayName(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-		case "project":
-			out.Values[i] = ec._Run_project(ctx, field, obj)
+		case "description":
+			out.Values[i] = ec._Run_description(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-		case "projectId":
-			out.Values[i] = ec._Run_projectId(ctx, field, obj)
+		case "notes":
+			out.Values[i] = ec._Run_notes(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "group":
+			out.Values[i] = ec._Run_group(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "jobType":
+			out.Values[i] = ec._Run_jobType(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "commit":
+			out.Values[i] = ec._Run_commit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "host":
+			out.Values[i] = ec._Run_host(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "tags":
+			out.Values[i] = ec._Run_tags(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "state":
+			out.Values[i] = ec._Run_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "exitcode":
+			out.Values[i] = ec._Run_exitcode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "stopped":
+			out.Values[i] = ec._Run_stopped(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "shouldStop":
+			out.Values[i] = ec._Run_shouldStop(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "running":
+			out.Values[i] = ec._Run_running(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "failed":
+			out.Values[i] = ec._Run_failed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "createdAt":
 			out.Values[i] = ec._Run_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "heartbeatAt":
+			out.Values[i] = ec._Run_heartbeatAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "readOnly":
+			out.Values[i] = ec._Run_readOnly(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "project":
+			out.Values[i] = ec._Run_project(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "projectId":
+			out.Values[i] = ec._Run_projectId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "user":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_user(ctx, field, obj)
+				})
+		case "sweepName":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_sweepName(ctx, field, obj)
+				})
+		case "config":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_config(ctx, field, obj)
+				})
+		case "wandbConfig":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_wandbConfig(ctx, field, obj)
+				})
+		case "summaryMetrics":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_summaryMetrics(ctx, field, obj)
+				})
+		case "runInfo":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_runInfo(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var runInfoImplementors = []string{"RunInfo"}
+
+func (ec *executionContext) _RunInfo(ctx context.Context, sel ast.SelectionSet, obj *run.Info) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, runInfoImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RunInfo")
+		case "program":
+			out.Values[i] = ec._RunInfo_program(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "args":
+			out.Values[i] = ec._RunInfo_args(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "os":
+			out.Values[i] = ec._RunInfo_os(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "python":
+			out.Values[i] = ec._RunInfo_python(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "colab":
+			out.Values[i] = ec._RunInfo_colab(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "executable":
+			out.Values[i] = ec._RunInfo_executable(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "codeSaved":
+			out.Values[i] = ec._RunInfo_codeSaved(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cpuCount":
+			out.Values[i] = ec._RunInfo_cpuCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "gpuCount":
+			out.Values[i] = ec._RunInfo_gpuCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "gpu":
+			out.Values[i] = ec._RunInfo_gpu(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "git":
+			out.Values[i] = ec._RunInfo_git(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -6337,6 +7794,14 @@ func (ec *executionContext) unmarshalNUpsertBucketInput2githubᚗcomᚋkubewandb
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNUser2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUser(ctx context.Context, sel ast.SelectionSet, v *model.User) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "User!")
+		return graphql.Null
+	}
+	return ec._User(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
 	return ec.___Directive(ctx, sel, &v)
 }
@@ -6548,6 +8013,13 @@ func (ec *executionContext) marshalOFile2ᚖgithubᚗcomᚋkubewandbᚋkubewandb
 	return ec._File(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOGitInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋrunᚐGitInfo(ctx context.Context, sel ast.SelectionSet, v *run.GitInfo) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._GitInfo(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*int, error) {
 	if v == nil {
 		return nil, nil
@@ -6633,6 +8105,13 @@ func (ec *executionContext) marshalORun2ᚖgithubᚗcomᚋkubewandbᚋkubewandb�
 		return graphql.Null
 	}
 	return ec._Run(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORunInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋrunᚐInfo(ctx context.Context, sel ast.SelectionSet, v *run.Info) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RunInfo(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOServerInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerInfo(ctx context.Context, sel ast.SelectionSet, v *model.ServerInfo) graphql.Marshaler {

@@ -119,6 +119,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.options.Observe("", OutcomeInvalid, time.Since(start))
 		return
 	}
+	params.Headers = r.Header
 	state := &requestState{}
 	ctx := graphql.StartOperationTrace(context.WithValue(r.Context(), stateKey{}, state))
 	response, name, outcome := h.run(ctx, params)

@@ -27,7 +27,7 @@ func (r *Resolver) runByName(ctx context.Context, place access.Place, name strin
 	if err != nil {
 		return nil, err
 	}
-	return &model.Run{Run: run, Place: place}, nil
+	return model.NewRun(place, run), nil
 }
 
 // value is what a variable holds; null is the zero value.

@@ -8,10 +8,51 @@ package graph
 import (
 	"context"
 
-	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/graph/model"
+	"github.com/kubewandb/kubewandb/internal/server/run"
 )
 
 func (r *mutationResolver) UpsertBucket(ctx context.Context, input model.UpsertBucketInput) (*model.UpsertBucketPayload, error) {
-	return nil, &fault.Error{Reason: "NotSupported", Op: "this server cannot make runs yet"}
+	upsert, err := upsertOf(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.Runs.Upsert(ctx, upsert)
+	if err != nil {
+		return nil, err
+	}
+	bucket := model.NewRun(result.Place, result.RunRecord)
+	bucket.HistoryLines = &result.NextLine
+	return &model.UpsertBucketPayload{Bucket: bucket, Inserted: &result.Inserted, ClientMutationID: input.ClientMutationID}, nil
 }
+
+func (r *runResolver) User(ctx context.Context, obj *model.Run) (*model.User, error) {
+	return r.userOfRun(ctx, obj)
+}
+
+func (r *runResolver) SweepName(ctx context.Context, obj *model.Run) (*string, error) {
+	return r.sweepOfRun(ctx, obj)
+}
+
+func (r *runResolver) Config(ctx context.Context, obj *model.Run) (*string, error) {
+	config, err := r.configOf(ctx, obj)
+	return textOf(config), err
+}
+
+func (r *runResolver) WandbConfig(ctx context.Context, obj *model.Run, keys []string) (*string, error) {
+	config, err := r.configOf(ctx, obj)
+	return textOf(run.Pick(run.ClientConfig(config), keys)), err
+}
+
+func (r *runResolver) SummaryMetrics(ctx context.Context, obj *model.Run, keys []string) (*string, error) {
+	summary, err := r.summaryOf(ctx, obj)
+	return textOf(run.Pick(summary, keys)), err
+}
+
+func (r *runResolver) RunInfo(ctx context.Context, obj *model.Run) (*run.Info, error) {
+	return r.infoOf(ctx, obj)
+}
+
+func (r *Resolver) Run() RunResolver { return &runResolver{r} }
+
+type runResolver struct{ *Resolver }

@@ -36,12 +36,14 @@ func classify(op string, err error) error {
 		return nil
 	case errors.Is(err, sql.ErrNoRows), errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s: %w", op, ErrNotFound)
-	case errors.Is(err, ErrNotFirst):
+	case errors.Is(err, ErrNotFirst), errors.Is(err, ErrRunDeleted), errors.Is(err, errRaced):
 		return err
 	case isDuplicate(err):
 		return fmt.Errorf("%s: %w", op, ErrDuplicate)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", op, err)
+	case fault.Reason(err, "") != "": // a rule refused inside of the transaction
+		return err
 	}
 	return &fault.Error{
 		Reason: ReasonUnavailable, Op: op, Retry: true, Err: err,

@@ -86,11 +86,91 @@ type RunSummary struct {
 	Body   Packed `bun:"body"`
 }
 
-// RunByName returns a project's run. Names differ where their bytes differ.
-func (s *Store) RunByName(ctx context.Context, project ID, name string) (Run, error) {
-	var r Run
-	err := s.view(ctx, "read the run", func(db bun.IDB) error {
-		return db.NewSelect().Model(&r).Where("project_id = ?", project).Where("name = ?", Text(name)).Scan(ctx)
+// RunRecordByName returns a project's run. Names differ where their bytes differ.
+func (s *Store) RunRecordByName(ctx context.Context, project ID, name string) (RunRecord, error) {
+	return s.runRecord(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("r.project_id = ?", project).Where("r.name = ?", Text(name))
 	})
-	return r, err
+}
+
+// RunRecordByID returns a run by its id.
+func (s *Store) RunRecordByID(ctx context.Context, id ID) (RunRecord, error) {
+	return s.runRecord(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("r.id = ?", id) })
+}
+
+func (s *Store) runRecord(ctx context.Context, where func(*bun.SelectQuery) *bun.SelectQuery) (RunRecord, error) {
+	var record RunRecord
+	err := s.view(ctx, "read the run", func(db bun.IDB) error {
+		return where(selectRecords(db, &record)).Scan(ctx)
+	})
+	return record, err
+}
+
+// RunRecords returns those of the given runs that exist, in no order.
+func (s *Store) RunRecords(ctx context.Context, ids []ID) ([]RunRecord, error) {
+	var records []RunRecord
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	err := s.view(ctx, "read the runs", func(db bun.IDB) error {
+		return selectRecords(db, &records).Where("r.id IN (?)", bun.In(ids)).Scan(ctx)
+	})
+	return records, err
+}
+
+// selectRecords reads runs beside what changes while they live, in one query and thus one snapshot.
+func selectRecords(db bun.IDB, into any) *bun.SelectQuery {
+	q := db.NewSelect().Model(into).ColumnExpr("r.*")
+	for _, column := range []string{"run_id", "project_id", "state", "exit_code", "stopping", "heartbeat_at", "rev"} {
+		q = q.ColumnExpr("l.? AS ?", bun.Ident(column), bun.Ident("live__"+column))
+	}
+	return q.Join("JOIN run_live AS l ON l.run_id = r.id")
+}
+
+// RunConfigs returns the configs of those of the given runs that have one.
+func (s *Store) RunConfigs(ctx context.Context, runs []ID) ([]RunConfig, error) {
+	var configs []RunConfig
+	err := s.view(ctx, "read the configs", func(db bun.IDB) error {
+		return db.NewSelect().Model(&configs).Where("run_id IN (?)", bun.In(runs)).Scan(ctx)
+	})
+	return configs, err
+}
+
+// RunSummaries returns the summaries of all writers of the given runs.
+func (s *Store) RunSummaries(ctx context.Context, runs []ID) ([]RunSummary, error) {
+	var summaries []RunSummary
+	err := s.view(ctx, "read the summaries", func(db bun.IDB) error {
+		return db.NewSelect().Model(&summaries).Where("run_id IN (?)", bun.In(runs)).Scan(ctx)
+	})
+	return summaries, err
+}
+
+// RunUsers returns who made each of the given runs.
+func (s *Store) RunUsers(ctx context.Context, runs []ID) (map[ID]User, error) {
+	var rows []struct {
+		User  `bun:",extend"`
+		RunID ID `bun:"run_id"`
+	}
+	err := s.view(ctx, "read the users of runs", func(db bun.IDB) error {
+		return db.NewSelect().Model(&rows).ColumnExpr("u.*").ColumnExpr("r.id AS run_id").
+			Join("JOIN runs AS r ON r.user_id = u.id").Where("r.id IN (?)", bun.In(runs)).Scan(ctx)
+	})
+	users := make(map[ID]User, len(rows))
+	for _, row := range rows {
+		users[row.RunID] = row.User
+	}
+	return users, err
+}
+
+// RunSweeps returns the sweeps of those of the given runs that belong to one.
+func (s *Store) RunSweeps(ctx context.Context, runs []ID) (map[ID]ID, error) {
+	var rows []Run
+	err := s.view(ctx, "read the sweeps of runs", func(db bun.IDB) error {
+		return db.NewSelect().Model(&rows).Column("id", "sweep_id").Where("id IN (?)", bun.In(runs)).Where("sweep_id <> 0").Scan(ctx)
+	})
+	sweeps := make(map[ID]ID, len(rows))
+	for _, row := range rows {
+		sweeps[row.ID] = row.SweepID
+	}
+	return sweeps, err
 }

@@ -40,30 +40,6 @@ func (p Project) ReadOnly() bool { return !p.May(access.Write) }
 // CreatedAt is when it was made.
 func (p Project) CreatedAt() *time.Time { t := p.Project.CreatedAt.Time(); return &t }
 
-// Run is a run with its project.
-type Run struct {
-	store.Run
-	Place access.Place
-}
-
-// ID is opaque to clients.
-func (r Run) ID() string { return ID("Run", r.Run.ID) }
-
-// Name is what the client calls it.
-func (r Run) Name() string { return string(r.Run.Name) }
-
-// DisplayName is what people call it.
-func (r Run) DisplayName() *string { return text(r.Run.DisplayName) }
-
-// Project is where it belongs.
-func (r Run) Project() *Project { return &Project{Place: r.Place} }
-
-// ProjectID is a plain number, which the client reads with int().
-func (r Run) ProjectID() *int { n := int(r.Run.ProjectID); return &n }
-
-// CreatedAt is when it was made.
-func (r Run) CreatedAt() *time.Time { t := r.Run.CreatedAt.Time(); return &t }
-
 func text[T ~string | ~[]byte](t T) *string { s := string(t); return &s }
 
 // ParseID returns the number in an id of one of these kinds; ok is false for anything else.

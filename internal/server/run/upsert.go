@@ -1,0 +1,269 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/server/access"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+// defaultProject takes the runs of those who name none.
+const defaultProject = "uncategorized"
+
+// Upsert makes a run or changes it. What is nil stays as it is.
+type Upsert struct {
+	// ID names a run that exists. Without one, Entity ("" is the user's own), Project ("" is "uncategorized") and Name do.
+	ID                    store.ID
+	Entity, Project, Name string
+
+	DisplayName, Description, Notes, Group, JobType, Commit, Host, Program, Repo *string
+	// State is one of the protocol's names.
+	State *string
+	// Sweep is the short name of the sweep that the run belongs to.
+	Sweep *string
+	// Tags replace all tags; an empty list removes them.
+	Tags []string
+	// Config and Summary replace what is stored. They are JSON as the client writes it, NaN and all.
+	Config, Summary *string
+	// Writer is the process that sends this, where several log into one run; else "".
+	Writer string
+}
+
+// Upserted is a run after an Upsert.
+type Upserted struct {
+	store.ChangedRun
+	Place access.Place
+}
+
+// Upsert makes a run or changes it, for the user in ctx. A project that does not exist is made, an entity is not.
+func (s *Service) Upsert(ctx context.Context, u Upsert) (Upserted, error) {
+	place, key, err := s.placeOf(ctx, u)
+	if err != nil {
+		return Upserted{}, err
+	}
+	change, err := s.change(ctx, place, u)
+	if err != nil {
+		return Upserted{}, err
+	}
+	changed, err := s.store.ChangeRun(ctx, key, store.Text(u.Writer), change.plan)
+	if errors.Is(err, store.ErrRunDeleted) {
+		return Upserted{}, &fault.Error{
+			Reason: ReasonDeleted, Op: fmt.Sprintf("run %s was deleted", u.Name), Err: err,
+			Hint: "Its name is not free again: start the run under another id.",
+		}
+	}
+	if err != nil {
+		return Upserted{}, missing(err, "run "+u.Name)
+	}
+	if err := s.fork(ctx, &changed); err != nil {
+		return Upserted{}, err
+	}
+	return Upserted{ChangedRun: changed, Place: place}, nil
+}
+
+// placeOf finds the project that the run is in, or makes it.
+func (s *Service) placeOf(ctx context.Context, u Upsert) (access.Place, store.RunKey, error) {
+	if u.ID != 0 {
+		place, record, err := s.ByID(ctx, u.ID, access.Write)
+		return place, store.RunKey{ID: record.ID}, err
+	}
+	if err := checkName("run", u.Name); err != nil {
+		return access.Place{}, store.RunKey{}, err
+	}
+	place, _, err := s.EnsureProject(ctx, NewProject{Entity: u.Entity, Name: u.Project})
+	return place, store.RunKey{ProjectID: place.Project.ID, Name: store.Text(u.Name)}, err
+}
+
+// fork gives a new run the lines of the one that it continues. It is asked again with every change until it has some, since
+// a client whose first request was cut off sends it again.
+func (s *Service) fork(ctx context.Context, changed *store.ChangedRun) error {
+	if changed.ParentID == 0 || changed.NextLine > 0 || s.Histories == nil {
+		return nil
+	}
+	lines, err := s.Histories.Fork(ctx, changed.ID, changed.ParentID, changed.ParentStep)
+	if err != nil {
+		return fmt.Errorf("fork the run: %w", err)
+	}
+	changed.NextLine = lines
+	return nil
+}
+
+// change is an Upsert with everything looked up that a transaction should not wait for.
+type change struct {
+	Upsert
+	user  store.ID
+	sweep store.ID
+	state *store.RunState
+	tags  store.Blob
+	// parent is the run that this one continues, where it is new.
+	parent     store.ID
+	parentStep int64
+	process    process
+	name       func(number int64) string
+	now        time.Time
+}
+
+func (s *Service) change(ctx context.Context, place access.Place, u Upsert) (change, error) {
+	c := change{Upsert: u, user: place.User.ID, name: displayName, now: s.Now()}
+	if u.State != nil && *u.State != "" {
+		state, err := ParseState(*u.State)
+		if err != nil {
+			return c, err
+		}
+		c.state = &state
+	}
+	if u.Tags != nil {
+		tags, err := json.Marshal(distinct(u.Tags))
+		if err != nil {
+			return c, fmt.Errorf("encode the tags: %w", err)
+		}
+		c.tags = tags
+	}
+	if u.Sweep != nil && *u.Sweep != "" {
+		if s.Sweeps == nil {
+			return c, &fault.Error{Reason: ReasonUnsupported, Op: "this server has no sweeps"}
+		}
+		id, err := s.Sweeps.Find(ctx, place, *u.Sweep)
+		if err != nil {
+			return c, err
+		}
+		c.sweep = id
+	}
+	if u.Config == nil {
+		return c, nil
+	}
+	c.process = processOf([]byte(*u.Config))
+	return c, s.findParent(ctx, place, &c)
+}
+
+// findParent looks up the run that the config says this one continues.
+func (s *Service) findParent(ctx context.Context, place access.Place, c *change) error {
+	branch := c.process.branch
+	if branch.RunID == "" || branch.RunID == c.Name || c.ID != 0 {
+		return nil
+	}
+	parent, err := s.store.RunRecordByName(ctx, place.Project.ID, branch.RunID)
+	if err != nil {
+		return missing(err, "run "+branch.RunID)
+	}
+	step, err := branch.Step.Int64()
+	if err != nil {
+		return &fault.Error{Reason: ReasonInvalid, Op: "fork the run: the step is no whole number", Err: err}
+	}
+	c.parent, c.parentStep = parent.ID, step
+	return nil
+}
+
+// distinct drops repetitions and keeps the order.
+func distinct(tags []string) []string {
+	kept := make([]string, 0, len(tags))
+	for _, tag := range tags {
+		if !slices.Contains(kept, tag) {
+			kept = append(kept, tag)
+		}
+	}
+	return kept
+}
+
+// plan decides what the change does to what is there. It is pure.
+func (c *change) plan(before store.RunBefore) (store.RunAfter, error) {
+	after := store.RunAfter{
+		Run: before.Run, State: before.Live.State, ExitCode: before.Live.ExitCode, Stopping: before.Live.Stopping,
+	}
+	if !before.Exists {
+		c.begin(&after, before.Number)
+	} else if err := c.again(&after, before); err != nil || after.Skip {
+		return after, err
+	}
+	c.set(&after)
+	return after, nil
+}
+
+func (c *change) begin(after *store.RunAfter, number int64) {
+	after.UserID, after.CreatedAt, after.Heartbeat = c.user, store.At(c.now), store.At(c.now)
+	after.ParentID, after.ParentStep = c.parent, c.parentStep
+	after.State = store.RunRunning
+	if c.state != nil {
+		after.State = *c.state
+	}
+	after.DisplayName = store.Text(c.name(number))
+}
+
+// again decides what an existing run's state becomes. A process that begins says so by the name of its run, where a person
+// who edits one uses its id.
+func (c *change) again(after *store.RunAfter, before store.RunBefore) error {
+	if c.state != nil {
+		if after.State = *c.state; !Ended(after.State) {
+			after.Stopping, after.ExitCode = false, 0
+		}
+		return nil
+	}
+	if c.ID != 0 {
+		return nil
+	}
+	after.Heartbeat = store.At(c.now)
+	if before.Live.State == store.RunRunning {
+		return nil
+	}
+	known, err := c.known(before)
+	if err != nil {
+		return err
+	}
+	switch {
+	case known && (before.Live.State == store.RunFinished || before.Live.State == store.RunFailed):
+		// The process has said that it is over: this is a delayed copy of something that it sent before.
+		after.Skip = true
+	case known && before.Live.State == store.RunPreempting: // it is still writing
+	default:
+		after.State, after.Stopping, after.ExitCode = store.RunRunning, false, 0
+	}
+	return nil
+}
+
+// known tells whether the process that sends this has written to the run before. Of several processes that log into one run
+// nobody knows which has ended it.
+func (c *change) known(before store.RunBefore) (bool, error) {
+	if c.Writer != "" {
+		return false, nil
+	}
+	config, err := before.Config()
+	return err == nil && c.process.sameAs(processOf(config)), err
+}
+
+func (c *change) set(after *store.RunAfter) {
+	for field, value := range map[*store.Text]*string{
+		&after.GroupName: c.Group, &after.JobType: c.JobType, &after.CommitHash: c.Commit, &after.Host: c.Host,
+		&after.Program: c.Program, &after.Repo: c.Repo,
+	} {
+		if value != nil {
+			*field = store.Text(*value)
+		}
+	}
+	if c.DisplayName != nil && *c.DisplayName != "" {
+		after.DisplayName = store.Text(*c.DisplayName)
+	}
+	if c.Description != nil {
+		after.Description = store.Blob(*c.Description)
+	}
+	if c.Notes != nil {
+		after.Notes = store.Blob(*c.Notes)
+	}
+	if c.tags != nil {
+		after.Tags = c.tags
+	}
+	if c.sweep != 0 {
+		after.SweepID = c.sweep
+	}
+	if c.Config != nil {
+		after.Config = []byte(*c.Config)
+	}
+	if c.Summary != nil {
+		after.Summary = []byte(*c.Summary)
+	}
+}
