@@ -82,15 +82,7 @@ func newExecutor(schema graphql.ExecutableSchema, logger *slog.Logger) *executor
 	e.Use(extension.Introspection{})
 	e.SetParserTokenLimit(maxTokens)
 	e.SetQueryCache(newDocuments())
-	e.SetDefaultRulesFn(func() *rules.Rules {
-		lenient := rules.NewDefaultRules()
-		// The client declares variables whose use it drops where a feature is off.
-		lenient.RemoveRule(rules.NoUnusedVariablesRule.Name)
-		// Its cost grows with the square of repeated fields: 20 s for a query of 12 kB. Without it the first of two fields
-		// that share a name but not their arguments is answered.
-		lenient.RemoveRule(rules.OverlappingFieldsCanBeMergedRule.Name)
-		return lenient
-	})
+	e.SetDefaultRulesFn(lenientRules)
 	e.SetErrorPresenter(func(ctx context.Context, err error) *gqlerror.Error { return present(ctx, logger, err) })
 	e.SetRecoverFunc(func(ctx context.Context, v any) error {
 		logger.ErrorContext(ctx, "GraphQL resolver panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
