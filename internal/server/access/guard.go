@@ -90,14 +90,18 @@ func (g *Guard) entity(ctx context.Context, user account.User, name string) (sto
 		name = user.Entity()
 	}
 	entity, err := g.store.EntityByName(ctx, strings.ToLower(name))
+	if err == nil && entity.Retired() {
+		err = store.ErrNotFound
+	}
 	return entity, notFound(err, "entity "+name)
 }
 
-// check returns what the user is to the entity, and an error where that does not suffice.
-func (g *Guard) check(_ context.Context, user account.User, entity store.Entity, openness store.Text, action Action, what string) (Role, error) {
-	role := Stranger
-	if user.Admin || entity.UserID == user.ID {
-		role = Administrator
+// check returns what the user is to the entity, and an error where that does not suffice. Memberships are read each time:
+// what another replica has changed holds for the next request.
+func (g *Guard) check(ctx context.Context, user account.User, entity store.Entity, openness store.Text, action Action, what string) (Role, error) {
+	role, err := g.role(ctx, user, entity)
+	if err != nil {
+		return role, err
 	}
 	if May(role, openness, action) {
 		return role, nil
@@ -109,6 +113,20 @@ func (g *Guard) check(_ context.Context, user account.User, entity store.Entity,
 		Reason: ReasonForbidden, Op: "you may see the " + what + " but not change it",
 		Hint: "Ask an administrator of its entity for a role that allows it.",
 	}
+}
+
+// role returns what the user is to an entity; nobody is anything to one that was deleted.
+func (g *Guard) role(ctx context.Context, user account.User, entity store.Entity) (Role, error) {
+	switch {
+	case entity.Retired():
+		return Stranger, notFound(store.ErrNotFound, "entity")
+	case user.Admin, entity.UserID == user.ID:
+		return Administrator, nil
+	case entity.UserID != 0: // somebody else's own, which has no members
+		return Stranger, nil
+	}
+	role, err := g.store.RoleOf(ctx, entity.ID, user.ID)
+	return Role(role), err
 }
 
 func signedIn(ctx context.Context) (account.User, error) {

@@ -36,6 +36,8 @@ const DefaultSessionLength = 720 * time.Hour
 type Config struct {
 	// SessionLength is how long a session lasts after its last use; 0 means DefaultSessionLength.
 	SessionLength time.Duration
+	// AllowTeamCreation lets everybody make teams; otherwise administrators of the instance do.
+	AllowTeamCreation bool
 	// Logger hears of failures of background work; nil means slog.Default().
 	Logger *slog.Logger
 
@@ -49,6 +51,7 @@ type Service struct {
 	logger        *slog.Logger
 	now           func() time.Time
 	sessionLength time.Duration
+	teamCreation  bool
 	hasher        *hasher
 	attempts      *attempts
 	usage         *usage
@@ -58,6 +61,7 @@ type Service struct {
 func New(s *store.Store, cfg Config) *Service {
 	service := &Service{
 		store: s, logger: cfg.Logger, now: cfg.Now, sessionLength: cfg.SessionLength, hasher: newHasher(),
+		teamCreation: cfg.AllowTeamCreation,
 	}
 	if service.logger == nil {
 		service.logger = slog.Default()
@@ -81,17 +85,31 @@ type User struct {
 	Name      string
 	Admin     bool
 	CreatedAt time.Time
+	// Service marks the account of a program, which belongs to a team.
+	Service bool
+	// Disabled users keep everything and are let in nowhere.
+	Disabled bool
+	// DefaultEntity is the entity that the user writes to where a request names none; empty means the user's own.
+	DefaultEntity string
+	// ExternalID and LoginName are what a directory calls the user, where it told.
+	ExternalID, LoginName string
 }
 
 func userOf(row store.User) User {
 	return User{
 		ID: row.ID, Username: string(row.Username), Email: string(row.Email), Name: string(row.Name), Admin: row.Admin,
-		CreatedAt: row.CreatedAt.Time(),
+		CreatedAt: row.CreatedAt.Time(), Service: row.Kind == store.KindService, Disabled: row.DisabledAt != 0,
+		DefaultEntity: string(row.DefaultEntity), ExternalID: string(row.ExternalID), LoginName: string(row.LoginName),
 	}
 }
 
-// Entity is the name under which the user's own projects stand.
-func (u User) Entity() string { return u.Username }
+// Entity is the name of the entity that the user writes to where a request names none.
+func (u User) Entity() string {
+	if u.DefaultEntity != "" {
+		return u.DefaultEntity
+	}
+	return u.Username
+}
 
 // NewUser is a user to be made.
 type NewUser struct {
@@ -104,7 +122,14 @@ type NewUser struct {
 	Admin    bool
 	// APIKey, where set, becomes the user's first key: any string that the official client accepts.
 	APIKey redact.Secret
+	// ExternalID and LoginName are what a directory calls the user.
+	ExternalID, LoginName string
+	// Disabled makes a user who is let in nowhere yet.
+	Disabled bool
 }
+
+// AllowTeamCreation tells whether everybody may make teams.
+func (s *Service) AllowTeamCreation() bool { return s.teamCreation }
 
 // NeedsSetup tells whether no user was ever made, so that the next visitor makes the first administrator.
 func (s *Service) NeedsSetup(ctx context.Context) (bool, error) {
@@ -142,7 +167,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	write := store.NewUser{User: row}
+	write := store.NewUser{User: row, Profile: s.profileOf(n)}
 	if n.APIKey != "" {
 		if err := CheckKey(n.APIKey); err != nil {
 			return User{}, err
@@ -154,7 +179,21 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	return userOf(created), nil
+	user := userOf(created)
+	user.Disabled, user.ExternalID, user.LoginName = n.Disabled, n.ExternalID, n.LoginName
+	return user, nil
+}
+
+// profileOf is nil where there is nothing to note.
+func (s *Service) profileOf(n NewUser) *store.Profile {
+	if n.ExternalID == "" && n.LoginName == "" && !n.Disabled {
+		return nil
+	}
+	p := &store.Profile{ExternalID: store.Text(n.ExternalID), LoginName: store.Text(n.LoginName), LoginKey: store.Text(fold(n.LoginName))}
+	if n.Disabled {
+		p.DisabledAt = store.At(s.now())
+	}
+	return p
 }
 
 // prepare checks a new user and makes its row.
@@ -207,6 +246,9 @@ func (s *Service) explainTaken(ctx context.Context, n store.NewUser) error {
 	}
 	if _, err := s.store.UserByEmail(ctx, string(n.User.EmailKey)); err == nil {
 		return taken("email", "this email address is taken")
+	}
+	if _, err := s.store.EntityByName(ctx, string(n.User.UsernameKey)); err == nil {
+		return taken("username", "this name is taken by a team")
 	}
 	if n.Key != nil {
 		return taken("key", "this API key is in use")
@@ -264,25 +306,6 @@ func (s *Service) SetPassword(ctx context.Context, u User, password redact.Secre
 // DeleteUser ends an account: its keys and sessions are refused from now on. Its name stays taken, its address is free.
 func (s *Service) DeleteUser(ctx context.Context, u User) error {
 	return s.store.DeleteUser(ctx, u.ID, s.now())
-}
-
-// Entity owns projects.
-type Entity struct {
-	ID   store.ID
-	Name string
-}
-
-// Teams returns the entities that a user belongs to; the personal one is among them.
-func (s *Service) Teams(ctx context.Context, u User) ([]Entity, error) {
-	rows, err := s.store.EntitiesOf(ctx, u.ID)
-	if err != nil {
-		return nil, err
-	}
-	entities := make([]Entity, len(rows))
-	for i, row := range rows {
-		entities[i] = Entity{ID: row.ID, Name: string(row.Name)}
-	}
-	return entities, nil
 }
 
 // NewPassword makes a password of 128 random bits, for a user who is to be given one.

@@ -341,7 +341,7 @@ func TestANewPasswordEndsSessions(t *testing.T) {
 func TestEveryUserHasAPersonalEntity(t *testing.T) {
 	each(t, func(t *testing.T, accounts *account.Service, _ *clock) {
 		ada := create(t, accounts, "Ada")
-		teams, err := accounts.Teams(t.Context(), ada)
+		teams, err := accounts.EntitiesOf(t.Context(), ada)
 		if err != nil || len(teams) != 1 || teams[0].Name != "Ada" || ada.Entity() != "Ada" {
 			t.Errorf("teams are %+v, %v; entity is %q", teams, err, ada.Entity())
 		}

@@ -34,11 +34,15 @@ const (
 
 // CreateKey makes an API key. It is returned this once.
 func (s *Service) CreateKey(ctx context.Context, u User, description string) (Key, redact.Secret, error) {
-	raw := make([]byte, keyBytes)
-	_, _ = rand.Read(raw) // never fails
-	secret := redact.Secret(hex.EncodeToString(raw))
+	secret := newKey()
 	key, err := s.AddKey(ctx, u, secret, description)
 	return key, secret, err
+}
+
+func newKey() redact.Secret {
+	raw := make([]byte, keyBytes)
+	_, _ = rand.Read(raw) // never fails
+	return redact.Secret(hex.EncodeToString(raw))
 }
 
 // AddKey gives a user a key that an administrator chose.
@@ -100,6 +104,15 @@ func (s *Service) RevokeKey(ctx context.Context, u User, id store.ID) error {
 		return &fault.Error{Reason: ReasonNotFound, Op: "revoke the API key", Err: errors.New("there is no such key")}
 	}
 	return err
+}
+
+// KeyOwner returns whose key this is; ReasonNotFound where there is no such key.
+func (s *Service) KeyOwner(ctx context.Context, id store.ID) (User, error) {
+	row, err := s.store.UserOfKey(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return User{}, &fault.Error{Reason: ReasonNotFound, Op: "find the API key", Err: errors.New("there is no such key")}
+	}
+	return userOf(row), err
 }
 
 // ByKey returns the user whose key this is; ReasonRefused where nobody's.

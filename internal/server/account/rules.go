@@ -37,7 +37,7 @@ var (
 // reservedNames are the first segments of paths that are no entity, now or in the hosted product's addresses.
 var reservedNames = []string{
 	"admin", "api", "artifacts", "artifactsv2", "assets", "authorize", "console", "files", "graphql", "healthz", "home",
-	"login", "logout", "metrics", "oidc", "orgs", "profile", "quickstart", "ready", "registry", "reports", "sdk", "search",
+	"login", "logout", "metrics", "oidc", "orgs", "profile", "quickstart", "ready", "registry", "reports", "scim", "sdk", "search",
 	"settings", "signup", "site", "static", "storage", "sweeps", "system", "teams", "users", "wandb",
 }
 
@@ -45,18 +45,41 @@ var reservedNames = []string{
 func fold(s string) string { return strings.ToLower(s) }
 
 // CheckUsername tells what is wrong with a username. It is also the name of the user's entity, and stands in addresses.
-func CheckUsername(username string) error {
+func CheckUsername(username string) error { return checkEntityName("username", username) }
+
+func checkEntityName(field, name string) error {
 	switch {
-	case username == "":
-		return invalid("username", "choose a username")
-	case len(username) > maxUsername:
-		return invalid("username", "use at most %d characters", maxUsername)
-	case !usernamePattern.MatchString(username):
-		return invalid("username", "use letters, digits, dashes and underscores, and begin with a letter or digit")
-	case slices.Contains(reservedNames, fold(username)):
-		return invalid("username", "this name is reserved")
+	case name == "" && field == "username":
+		return invalid(field, "choose a username")
+	case name == "":
+		return invalid(field, "choose a name")
+	case len(name) > maxUsername:
+		return invalid(field, "use at most %d characters", maxUsername)
+	case !usernamePattern.MatchString(name):
+		return invalid(field, "use letters, digits, dashes and underscores, and begin with a letter or digit")
+	case slices.Contains(reservedNames, fold(name)):
+		return invalid(field, "this name is reserved")
 	}
 	return nil
+}
+
+// usernameFrom makes a username of whatever somebody is called elsewhere; "user" where nothing of it can be used.
+func usernameFrom(text string) string {
+	local, _, _ := strings.Cut(text, "@")
+	var b strings.Builder
+	for _, r := range fold(local) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_' && b.Len() > 0:
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	name := strings.TrimRight(b.String()[:min(b.Len(), maxUsername-8)], "-_")
+	if name == "" || slices.Contains(reservedNames, name) {
+		return "user" + name
+	}
+	return name
 }
 
 // CheckEmail tells what is wrong with an email address. It must be the bare address, without a name or brackets.

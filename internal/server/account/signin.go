@@ -42,7 +42,7 @@ func (s *Service) SignIn(ctx context.Context, login string, password redact.Secr
 	if err != nil {
 		return User{}, Session{}, err
 	}
-	if !ok {
+	if !ok || row.DisabledAt != 0 {
 		return User{}, Session{}, refused()
 	}
 	s.attempts.giveBack(login, address)

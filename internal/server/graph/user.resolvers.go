@@ -11,7 +11,54 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/graph/model"
 )
 
+func (r *mutationResolver) CreateUser(ctx context.Context, input model.CreateUserInput) (*model.CreateUserPayload, error) {
+	user, err := r.createUser(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	return &model.CreateUserPayload{User: user, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) UpdateUser(ctx context.Context, input model.UpdateUserInput) (*model.UpdateUserPayload, error) {
+	user, err := r.updateUser(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	return &model.UpdateUserPayload{User: user, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) GenerateAPIKey(ctx context.Context, input model.GenerateAPIKeyInput) (*model.GenerateAPIKeyPayload, error) {
+	key, err := r.generateKey(ctx, value(input.Description))
+	if err != nil {
+		return nil, err
+	}
+	return &model.GenerateAPIKeyPayload{APIKey: key, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) DeleteAPIKey(ctx context.Context, input model.DeleteAPIKeyInput) (*model.DeleteAPIKeyPayload, error) {
+	if err := r.deleteKey(ctx, input.ID); err != nil {
+		return nil, err
+	}
+	return &model.DeleteAPIKeyPayload{Success: truth(), ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *queryResolver) Users(ctx context.Context, query *string) (*model.UserConnection, error) {
+	found, err := r.search(ctx, value(query))
+	if err != nil {
+		return nil, err
+	}
+	connection := &model.UserConnection{Edges: make([]*model.UserEdge, len(found)), PageInfo: &model.PageInfo{}}
+	for i, user := range found {
+		id := user.ID()
+		connection.Edges[i], connection.PageInfo.EndCursor = &model.UserEdge{Node: user, Cursor: id}, &id
+	}
+	return connection, nil
+}
+
 func (r *userResolver) APIKeys(ctx context.Context, obj *model.User) (*model.APIKeyConnection, error) {
+	if !mayKnow(ctx, obj) {
+		return nil, nil
+	}
 	keys, err := r.Accounts.Keys(ctx, obj.User)
 	if err != nil {
 		return nil, err
@@ -29,17 +76,27 @@ func (r *userResolver) APIKeys(ctx context.Context, obj *model.User) (*model.API
 }
 
 func (r *userResolver) Teams(ctx context.Context, obj *model.User) (*model.EntityConnection, error) {
-	entities, err := r.Accounts.Teams(ctx, obj.User)
+	if !mayKnow(ctx, obj) {
+		return nil, nil
+	}
+	entities, err := r.Accounts.EntitiesOf(ctx, obj.User)
 	if err != nil {
 		return nil, err
 	}
 	connection := &model.EntityConnection{Edges: make([]*model.EntityEdge, len(entities)), PageInfo: &model.PageInfo{}}
 	for i, entity := range entities {
 		id := model.ID("Entity", entity.ID)
-		connection.Edges[i] = &model.EntityEdge{Node: &model.Entity{ID: id, Name: entity.Name}, Cursor: id}
+		connection.Edges[i] = &model.EntityEdge{Node: model.EntityOf(entity), Cursor: id}
 		connection.PageInfo.EndCursor = &id
 	}
 	return connection, nil
+}
+
+func (r *userResolver) Organizations(ctx context.Context, obj *model.User) ([]*model.Organization, error) {
+	if !mayKnow(ctx, obj) {
+		return []*model.Organization{}, nil
+	}
+	return r.organizationsOf(ctx, obj.User)
 }
 
 func (r *Resolver) User() UserResolver { return &userResolver{r} }

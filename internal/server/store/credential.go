@@ -76,16 +76,27 @@ func (s *Store) DeleteKey(ctx context.Context, user, key ID) error {
 	})
 }
 
-// OwnerOfKey returns the user whose key has this hash; ErrNotFound where nobody has it or its owner was deleted.
+// active lets only users pass who were not disabled. It is asked in the query that reads a credential: what another replica
+// has written is seen by the next request.
+const active = "COALESCE(pr.disabled_at, 0) = 0"
+
+// OwnerOfKey returns the user whose key has this hash; ErrNotFound where nobody has it, or its owner was deleted or disabled.
 func (s *Store) OwnerOfKey(ctx context.Context, hash []byte) (KeyOwner, error) {
 	var owner KeyOwner
 	err := s.view(ctx, "read the API key", func(db bun.IDB) error {
-		return db.NewSelect().Model(&owner).ModelTableExpr("users AS u").ColumnExpr("u.*").
+		return selectUser(db.NewSelect().Model(&owner)).
 			ColumnExpr("k.id AS key_id, k.last_used_at AS key_last_used_at").
 			Join("JOIN api_keys AS k ON k.user_id = u.id").
-			Where("k.hash = ?", hash).Where("u.deleted_at = 0").Scan(ctx)
+			Where("k.hash = ?", hash).Where("u.deleted_at = 0").Where(active).Scan(ctx)
 	})
 	return owner, err
+}
+
+// UserOfKey returns the user who has the key with this id.
+func (s *Store) UserOfKey(ctx context.Context, key ID) (User, error) {
+	return s.userWhere(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Join("JOIN api_keys AS k ON k.user_id = u.id").Where("k.id = ?", key).Where("u.deleted_at = 0")
+	})
 }
 
 // TouchKeys notes when keys were last used, in one transaction. A time that is older than the known one changes nothing.
@@ -114,9 +125,9 @@ func (s *Store) InsertSession(ctx context.Context, session Session) error {
 func (s *Store) OwnerOfSession(ctx context.Context, tokenHash []byte, now time.Time) (SessionOwner, error) {
 	var owner SessionOwner
 	err := s.view(ctx, "read the session", func(db bun.IDB) error {
-		return db.NewSelect().Model(&owner).ModelTableExpr("users AS u").ColumnExpr("u.*").ColumnExpr("s.expires_at AS expires_at").
+		return selectUser(db.NewSelect().Model(&owner)).ColumnExpr("s.expires_at AS expires_at").
 			Join("JOIN sessions AS s ON s.user_id = u.id").
-			Where("s.token_hash = ?", tokenHash).Where("s.expires_at > ?", At(now)).Where("u.deleted_at = 0").Scan(ctx)
+			Where("s.token_hash = ?", tokenHash).Where("s.expires_at > ?", At(now)).Where("u.deleted_at = 0").Where(active).Scan(ctx)
 	})
 	return owner, err
 }

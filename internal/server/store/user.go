@@ -30,6 +30,14 @@ type User struct {
 	PasswordHash Text   `bun:"password_hash"`
 	CreatedAt    Micros `bun:"created_at"`
 	DeletedAt    Micros `bun:"deleted_at"`
+
+	// What the profile says, where the user was read. ExternalID and LoginName are what a directory calls the user.
+	Kind          int64  `bun:"kind,scanonly"`
+	TeamID        ID     `bun:"team_id,scanonly"`
+	DisabledAt    Micros `bun:"disabled_at,scanonly"`
+	ExternalID    Text   `bun:"external_id,scanonly"`
+	LoginName     Text   `bun:"login_name,scanonly"`
+	DefaultEntity Text   `bun:"default_entity,scanonly"`
 }
 
 // Entity owns projects: a user's personal one has the name of the user, and a team's has no user.
@@ -55,9 +63,16 @@ type NewUser struct {
 	User User
 	// First makes the call fail with ErrNotFirst where any user was ever made. Of several calls at once one succeeds.
 	First bool
-	// Key and Session, where set, are written with the user, whose id they are given.
-	Key     *Key
-	Session *Session
+	// NoEntity makes no personal entity.
+	NoEntity bool
+	// These, where set, are written with the user, whose id they are given.
+	Key      *Key
+	Session  *Session
+	Profile  *Profile
+	Identity *Identity
+	Member   *Member
+	// Invitation, where set, must still be open: ErrNotFound otherwise.
+	Invitation ID
 }
 
 // CreateUser writes a user with a personal entity of the same name, and returns it with its id. It fails with ErrDuplicate
@@ -73,22 +88,55 @@ func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
 		if _, err := tx.NewInsert().Model(&u).Exec(ctx); err != nil {
 			return err
 		}
-		if _, err := tx.NewInsert().Model(&entity).Exec(ctx); err != nil {
-			return err
-		}
-		if n.Key != nil {
-			if err := s.insertKey(ctx, tx, u.ID, n.Key); err != nil {
+		if !n.NoEntity {
+			if _, err := tx.NewInsert().Model(&entity).Exec(ctx); err != nil {
 				return err
 			}
 		}
-		if n.Session != nil {
-			n.Session.UserID = u.ID
-			_, err := tx.NewInsert().Model(n.Session).Exec(ctx)
-			return err
-		}
-		return nil
+		return s.insertOfUser(ctx, tx, u.ID, n)
 	})
 	return u, err
+}
+
+// insertOfUser writes what comes with a new user.
+func (s *Store) insertOfUser(ctx context.Context, tx bun.Tx, user ID, n NewUser) error {
+	if n.Invitation != 0 {
+		open, err := tx.NewSelect().Model((*Invitation)(nil)).Where("id = ?", n.Invitation).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if !open {
+			return ErrNotFound
+		}
+	}
+	if n.Key != nil {
+		if err := s.insertKey(ctx, tx, user, n.Key); err != nil {
+			return err
+		}
+	}
+	var rows []any
+	if n.Session != nil {
+		n.Session.UserID = user
+		rows = append(rows, n.Session)
+	}
+	if n.Profile != nil {
+		n.Profile.UserID = user
+		rows = append(rows, n.Profile)
+	}
+	if n.Identity != nil {
+		n.Identity.UserID = user
+		rows = append(rows, n.Identity)
+	}
+	if n.Member != nil {
+		n.Member.UserID = user
+		rows = append(rows, n.Member)
+	}
+	for _, row := range rows {
+		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return acceptInvitations(ctx, tx, user, n.User.EmailKey, n.User.CreatedAt)
 }
 
 // claimFirst takes the claim of the first user. Its primary key decides between two that try at once.
@@ -128,18 +176,26 @@ func (s *Store) UserByEmail(ctx context.Context, key string) (User, error) {
 }
 
 func (s *Store) user(ctx context.Context, column string, value any) (User, error) {
+	return s.userWhere(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("u.? = ?", bun.Ident(column), value) })
+}
+
+func (s *Store) userWhere(ctx context.Context, where func(*bun.SelectQuery) *bun.SelectQuery) (User, error) {
 	var u User
 	err := s.view(ctx, "read the user", func(db bun.IDB) error {
-		return db.NewSelect().Model(&u).Where("? = ?", bun.Ident(column), value).Scan(ctx)
+		return where(selectUser(db.NewSelect().Model(&u))).Scan(ctx)
 	})
 	return u, err
 }
+
+// User returns a user by its id.
+func (s *Store) User(ctx context.Context, id ID) (User, error) { return s.user(ctx, "id", id) }
 
 // Users returns up to limit users that were not deleted, oldest first, with an id above after.
 func (s *Store) Users(ctx context.Context, after ID, limit int64) ([]User, error) {
 	var users []User
 	err := s.view(ctx, "list users", func(db bun.IDB) error {
-		return db.NewSelect().Model(&users).Where("id > ?", after).Where("deleted_at = 0").Order("id").Limit(limit).Scan(ctx)
+		return selectUser(db.NewSelect().Model(&users)).Where("u.id > ?", after).Where("u.deleted_at = 0").OrderExpr("u.id").
+			Limit(limit).Scan(ctx)
 	})
 	return users, err
 }
@@ -168,28 +224,27 @@ func (s *Store) RehashPassword(ctx context.Context, user ID, old, hash string) e
 // DeleteUser marks a user as deleted, frees the email address, and removes its keys and sessions. The username stays taken,
 // since runs carry it.
 func (s *Store) DeleteUser(ctx context.Context, user ID, now time.Time) error {
-	return s.update(ctx, "delete the user", func(ctx context.Context, tx bun.Tx) error {
-		result, err := tx.NewUpdate().Model((*User)(nil)).
-			Set("deleted_at = ?", At(now)).
-			Set("email_key = ?", Text(fmt.Sprintf("deleted:%d", user))).
-			Set("password_hash = ?", Text("")).
-			Where("id = ?", user).Where("deleted_at = 0").Exec(ctx)
-		if err := affectedOne(result, err); err != nil {
-			return err
-		}
-		if _, err := tx.NewDelete().Model((*Key)(nil)).Where("user_id = ?", user).Exec(ctx); err != nil {
-			return err
-		}
-		_, err = tx.NewDelete().Model((*Session)(nil)).Where("user_id = ?", user).Exec(ctx)
-		return err
-	})
+	return s.update(ctx, "delete the user", func(ctx context.Context, tx bun.Tx) error { return deleteUser(ctx, tx, user, now) })
 }
 
-// EntitiesOf returns the entities that a user writes to, the personal one first.
-func (s *Store) EntitiesOf(ctx context.Context, user ID) ([]Entity, error) {
-	var entities []Entity
-	err := s.view(ctx, "list entities", func(db bun.IDB) error {
-		return db.NewSelect().Model(&entities).Where("user_id = ?", user).Order("id").Scan(ctx)
-	})
-	return entities, err
+func deleteUser(ctx context.Context, tx bun.Tx, user ID, now time.Time) error {
+	result, err := tx.NewUpdate().Model((*User)(nil)).
+		Set("deleted_at = ?", At(now)).
+		Set("email_key = ?", Text(fmt.Sprintf("deleted:%d", user))).
+		Set("password_hash = ?", Text("")).
+		Where("id = ?", user).Where("deleted_at = 0").Exec(ctx)
+	if err := affectedOne(result, err); err != nil {
+		return err
+	}
+	return deleteOfUser(ctx, tx, user)
+}
+
+// deleteOfUser removes what a deleted user had.
+func deleteOfUser(ctx context.Context, tx bun.Tx, user ID) error {
+	for _, rows := range []any{(*Key)(nil), (*Session)(nil), (*Identity)(nil), (*Member)(nil), (*Profile)(nil)} {
+		if _, err := tx.NewDelete().Model(rows).Where("user_id = ?", user).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

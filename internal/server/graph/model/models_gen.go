@@ -3,13 +3,17 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
 	"time"
 )
 
 type APIKey struct {
 	ID string `json:"id"`
-	// The first characters of the key.
+	// The first characters of the key; the whole key where it was just made.
 	Name        string     `json:"name"`
 	Description *string    `json:"description,omitempty"`
 	CreatedAt   *time.Time `json:"createdAt,omitempty"`
@@ -25,9 +29,79 @@ type APIKeyEdge struct {
 	Cursor string  `json:"cursor"`
 }
 
-type Entity struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+type CreateInviteInput struct {
+	EntityName string  `json:"entityName"`
+	Email      *string `json:"email,omitempty"`
+	Username   *string `json:"username,omitempty"`
+	Admin      *bool   `json:"admin,omitempty"`
+	// viewer, member or admin; wins over admin.
+	Role             *string `json:"role,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateInvitePayload struct {
+	Invite           *Invite `json:"invite,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateServiceAccountInput struct {
+	Description      string  `json:"description"`
+	EntityName       string  `json:"entityName"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateServiceAccountPayload struct {
+	User             *User   `json:"user,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateTeamInput struct {
+	TeamName string `json:"teamName"`
+	// The first administrator; the user where it is null.
+	TeamAdminUserName *string `json:"teamAdminUserName,omitempty"`
+	OrganizationName  *string `json:"organizationName,omitempty"`
+	ClientMutationID  *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateTeamPayload struct {
+	Entity           *Entity `json:"entity,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateUserInput struct {
+	Email string `json:"email"`
+	Admin *bool  `json:"admin,omitempty"`
+	// Made of the address where it is null.
+	Username         *string `json:"username,omitempty"`
+	Name             *string `json:"name,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateUserPayload struct {
+	User             *User   `json:"user,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteAPIKeyInput struct {
+	ID               string  `json:"id"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteAPIKeyPayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteInviteInput struct {
+	// An invitation or a member.
+	ID               *string `json:"id,omitempty"`
+	EntityName       *string `json:"entityName,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteInvitePayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 type EntityConnection struct {
@@ -38,6 +112,22 @@ type EntityConnection struct {
 type EntityEdge struct {
 	Node   *Entity `json:"node"`
 	Cursor string  `json:"cursor"`
+}
+
+type EntityMember struct {
+	ID    string `json:"id"`
+	Admin *bool  `json:"admin,omitempty"`
+	// Whether this is an invitation.
+	Pending  *bool   `json:"pending,omitempty"`
+	Email    *string `json:"email,omitempty"`
+	Username *string `json:"username,omitempty"`
+	Name     string  `json:"name"`
+	PhotoURL *string `json:"photoUrl,omitempty"`
+	// MEMBER, VIEWER, ADMIN, SERVICE.
+	AccountType *string `json:"accountType,omitempty"`
+	Role        *string `json:"role,omitempty"`
+	// The key of a service account, shown once to who made the account.
+	APIKey *string `json:"apiKey,omitempty"`
 }
 
 // A file of a run or of an artifact.
@@ -70,6 +160,24 @@ type FileEdge struct {
 	Cursor string `json:"cursor"`
 }
 
+type GenerateAPIKeyInput struct {
+	Description      *string `json:"description,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type GenerateAPIKeyPayload struct {
+	APIKey           *APIKey `json:"apiKey,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type Invite struct {
+	ID        string     `json:"id"`
+	Name      *string    `json:"name,omitempty"`
+	Email     *string    `json:"email,omitempty"`
+	CreatedAt *time.Time `json:"createdAt,omitempty"`
+	ToUser    *User      `json:"toUser,omitempty"`
+}
+
 type LocalVersionInfo struct {
 	OutOfDate                   bool   `json:"outOfDate"`
 	LatestVersionString         string `json:"latestVersionString"`
@@ -77,6 +185,11 @@ type LocalVersionInfo struct {
 }
 
 type Mutation struct {
+}
+
+type OrganizationFeatureFlag struct {
+	RampKey   string `json:"rampKey"`
+	IsEnabled bool   `json:"isEnabled"`
 }
 
 type PageInfo struct {
@@ -99,6 +212,18 @@ type ServerInfo struct {
 	LatestLocalVersionInfo *LocalVersionInfo `json:"latestLocalVersionInfo,omitempty"`
 	// What the client may use beyond the oldest protocol.
 	Features []*ServerFeature `json:"features"`
+}
+
+type UpdateUserInput struct {
+	// The entity that projects are made in where none is named.
+	DefaultEntity    *string `json:"defaultEntity,omitempty"`
+	Name             *string `json:"name,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type UpdateUserPayload struct {
+	User             *User   `json:"user,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 type UpsertBucketInput struct {
@@ -130,4 +255,71 @@ type UpsertBucketPayload struct {
 	// Whether the run was made by this call.
 	Inserted         *bool   `json:"inserted,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type UserConnection struct {
+	Edges    []*UserEdge `json:"edges"`
+	PageInfo *PageInfo   `json:"pageInfo"`
+}
+
+type UserEdge struct {
+	Node   *User  `json:"node"`
+	Cursor string `json:"cursor"`
+}
+
+type RampIDType string
+
+const (
+	RampIDTypeOrgName    RampIDType = "OrgName"
+	RampIDTypeEntityName RampIDType = "EntityName"
+	RampIDTypeUserName   RampIDType = "UserName"
+)
+
+var AllRampIDType = []RampIDType{
+	RampIDTypeOrgName,
+	RampIDTypeEntityName,
+	RampIDTypeUserName,
+}
+
+func (e RampIDType) IsValid() bool {
+	switch e {
+	case RampIDTypeOrgName, RampIDTypeEntityName, RampIDTypeUserName:
+		return true
+	}
+	return false
+}
+
+func (e RampIDType) String() string {
+	return string(e)
+}
+
+func (e *RampIDType) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RampIDType(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RampIDType", str)
+	}
+	return nil
+}
+
+func (e RampIDType) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RampIDType) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RampIDType) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }

@@ -25,7 +25,7 @@ func (p Project) EntityName() string { return string(p.Place.Entity.Name) }
 
 // Entity is where the project belongs.
 func (p Project) Entity() *Entity {
-	return &Entity{ID: ID("Entity", p.Place.Entity.ID), Name: p.EntityName()}
+	return EntityOf(p.Place.Entity)
 }
 
 // Description is what people wrote about it.

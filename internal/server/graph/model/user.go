@@ -31,6 +31,17 @@ func (u User) CreatedAt() *time.Time { return &u.User.CreatedAt }
 // DeletedAt is always null: a user that was deleted is not found.
 func (u User) DeletedAt() *time.Time { return nil }
 
+// Email is null for a service account, which has none.
+func (u User) Email() *string {
+	if u.User.Email == "" {
+		return nil
+	}
+	return &u.User.Email
+}
+
+// PhotoURL is null: there are no pictures.
+func (u User) PhotoURL() *string { return nil }
+
 // ID is the form of every id: padded base64 of the type and a number. Clients refuse ids that are no strings, and some
 // decode them.
 func ID(kind string, id store.ID) string {
