@@ -76,9 +76,9 @@ func (s *Store) DeleteKey(ctx context.Context, user, key ID) error {
 	})
 }
 
-// active lets only users pass who were not disabled. It is asked in the query that reads a credential: what another replica
+// notDisabled lets only users pass who were not disabled. It is asked in the query that reads a credential: what another replica
 // has written is seen by the next request.
-const active = "COALESCE(pr.disabled_at, 0) = 0"
+const notDisabled = "COALESCE(pr.disabled_at, 0) = 0"
 
 // OwnerOfKey returns the user whose key has this hash; ErrNotFound where nobody has it, or its owner was deleted or disabled.
 func (s *Store) OwnerOfKey(ctx context.Context, hash []byte) (KeyOwner, error) {
@@ -87,7 +87,7 @@ func (s *Store) OwnerOfKey(ctx context.Context, hash []byte) (KeyOwner, error) {
 		return selectUser(db.NewSelect().Model(&owner)).
 			ColumnExpr("k.id AS key_id, k.last_used_at AS key_last_used_at").
 			Join("JOIN api_keys AS k ON k.user_id = u.id").
-			Where("k.hash = ?", hash).Where("u.deleted_at = 0").Where(active).Scan(ctx)
+			Where("k.hash = ?", hash).Where("u.deleted_at = 0").Where(notDisabled).Scan(ctx)
 	})
 	return owner, err
 }
@@ -127,7 +127,7 @@ func (s *Store) OwnerOfSession(ctx context.Context, tokenHash []byte, now time.T
 	err := s.view(ctx, "read the session", func(db bun.IDB) error {
 		return selectUser(db.NewSelect().Model(&owner)).ColumnExpr("s.expires_at AS expires_at").
 			Join("JOIN sessions AS s ON s.user_id = u.id").
-			Where("s.token_hash = ?", tokenHash).Where("s.expires_at > ?", At(now)).Where("u.deleted_at = 0").Where(active).Scan(ctx)
+			Where("s.token_hash = ?", tokenHash).Where("s.expires_at > ?", At(now)).Where("u.deleted_at = 0").Where(notDisabled).Scan(ctx)
 	})
 	return owner, err
 }
