@@ -13,6 +13,8 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/redact"
+	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/identity"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -45,6 +47,12 @@ type Config struct {
 	License redact.Secret
 	// SessionLength is how long a browser stays signed in after its last visit; 0 means account.DefaultSessionLength.
 	SessionLength time.Duration
+	// AllowTeamCreation lets everybody make teams; otherwise administrators of the instance do.
+	AllowTeamCreation bool
+	// Identity is the provider that people sign in at; without an issuer they use passwords only.
+	Identity identity.Config
+	// IdentityPolicy says what somebody becomes whom the provider vouches for.
+	IdentityPolicy account.IdentityPolicy
 	// Banners is JSON that the pages show; nil for none.
 	Banners json.RawMessage
 	// ProxyHops is how many proxies in front append to X-Forwarded-For: the address of a client is that many entries from
@@ -80,6 +88,9 @@ func (c Config) StoreConfig() store.Config {
 func (c Config) Check() error {
 	var problems []error
 	if _, err := parseHost(c.Host); err != nil {
+		problems = append(problems, err)
+	}
+	if err := c.Identity.Check(); err != nil {
 		problems = append(problems, err)
 	}
 	if len(c.Banners) > 0 && !json.Valid(c.Banners) {

@@ -67,6 +67,8 @@ const (
 	noCredential credential = iota
 	keyCredential
 	cookieCredential
+	// bearerCredential is an access token, or an API key in its place.
+	bearerCredential
 	// otherCredential is an Authorization header of a kind that is not known.
 	otherCredential
 )
@@ -77,6 +79,9 @@ func credentialOf(r *http.Request) (kind credential, secret redact.Secret) {
 	if r.Header.Get("Authorization") != "" {
 		if _, password, ok := r.BasicAuth(); ok {
 			return keyCredential, redact.Secret(password)
+		}
+		if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+			return bearerCredential, redact.Secret(strings.TrimSpace(token))
 		}
 		return otherCredential, ""
 	}
@@ -90,8 +95,12 @@ func credentialOf(r *http.Request) (kind credential, secret redact.Secret) {
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (account.User, error) {
 	kind, secret := credentialOf(r)
 	switch kind {
-	case keyCredential:
-		user, err := s.accounts.ByKey(r.Context(), secret)
+	case keyCredential, bearerCredential:
+		check := s.accounts.ByKey
+		if kind == bearerCredential && strings.HasPrefix(secret.Reveal(), account.AccessTokenPrefix) {
+			check = s.accounts.ByAccessToken
+		}
+		user, err := check(r.Context(), secret)
 		if err == nil {
 			noteUser(r.Context(), user)
 		}
@@ -115,7 +124,7 @@ func (s *Server) checkOrigin(r *http.Request) error {
 		return nil
 	}
 	cookie := sessionToken(r) != ""
-	if kind, _ := credentialOf(r); kind == keyCredential && !cookie {
+	if kind, _ := credentialOf(r); (kind == keyCredential || kind == bearerCredential) && !cookie {
 		return nil
 	}
 	if err := s.origins.Check(r); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/artifact"
 	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/history"
+	"github.com/kubewandb/kubewandb/internal/server/identity"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
@@ -57,6 +58,7 @@ type Server struct {
 	store    *store.Store
 	accounts *account.Service
 	runs     *run.Service
+	identity *identity.Provider // nil where nobody vouches for anybody
 	graph    http.Handler
 	registry *prometheus.Registry
 	metrics  *metrics
@@ -90,7 +92,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.openStore(); err != nil {
 		return nil, err
 	}
-	s.accounts = account.New(s.store, account.Config{SessionLength: cfg.SessionLength, Logger: cfg.Logger, Now: cfg.Now})
+	s.accounts = account.New(s.store, account.Config{
+		SessionLength: cfg.SessionLength, AllowTeamCreation: cfg.AllowTeamCreation, Logger: cfg.Logger, Now: cfg.Now,
+	})
+	cfg.Identity.Host, cfg.Identity.Now = s.host.String(), cfg.Now
+	s.identity = identity.New(cfg.Identity)
 	s.registry = prometheus.NewRegistry()
 	s.metrics = newMetrics(s.registry, s.store)
 	s.licensed(ctx)

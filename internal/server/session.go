@@ -27,12 +27,14 @@ type sessionJSON struct {
 	Version string          `json:"version"`
 	Host    string          `json:"host"`
 	Banners json.RawMessage `json:"banners,omitempty"`
+	// SSO tells that people can sign in at an identity provider.
+	SSO bool `json:"sso"`
 }
 
 // session tells a page who is signed in and what it is talking to. Nobody being signed in is no failure.
 func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 	setAPIHeaders(w)
-	answer := sessionJSON{Version: version.Version, Host: s.host.String(), Banners: s.cfg.Banners}
+	answer := sessionJSON{Version: version.Version, Host: s.host.String(), Banners: s.cfg.Banners, SSO: s.identity.SignsIn()}
 	if sessionToken(r) != "" {
 		user, err := s.browserUser(w, r)
 		switch {
