@@ -20,6 +20,8 @@ type Permit struct {
 	// EntityKey is the folded name of the entity, OwnerID the user whose personal entity it is.
 	EntityKey Text
 	OwnerID   ID
+	// Role is what the user is to an entity of several, as RoleOf tells.
+	Role      int64
 	ProjectID ID
 	Project   Text
 	Access    Text
@@ -37,7 +39,10 @@ type Part struct {
 	Stats, Body      []byte
 }
 
-// SummaryLine is a whole summary. Stamp is its own time, and 0 where it has none.
+// Untimed is the stamp of a summary that has no time of its own.
+const Untimed Micros = 1
+
+// SummaryLine is a whole summary. Stamp is its own time or Untimed. Body comes from Pack.
 type SummaryLine struct {
 	Stamp Micros
 	Body  []byte
@@ -78,7 +83,7 @@ type summaryKey struct {
 type ledger struct {
 	runs      map[ID]*liveRow
 	heads     map[headKey]*StreamHead
-	summaries map[summaryKey]*RunSummary
+	summaries map[summaryKey]*SummaryLine
 	chunks    []Chunk
 	// dirtyHeads and dirtySummaries are to be written, in the order of their first change.
 	dirtyHeads     []headKey
@@ -131,7 +136,7 @@ func (l *ledger) apply(a *Append, known stored) error {
 		live.State, live.ExitCode = state, exit
 		changed = true
 	}
-	if (changed || active(state)) && a.At > live.HeartbeatAt {
+	if (changed || atWork(state)) && a.At > live.HeartbeatAt {
 		live.HeartbeatAt = a.At
 		live.dirty = true
 	}
@@ -205,12 +210,12 @@ func (l *ledger) summary(a *Append) (wrote, late bool) {
 	key := summaryKey{a.Permit.RunID, a.Writer}
 	row := l.summaries[key]
 	if row == nil {
-		row = &RunSummary{RunID: key.run, Writer: key.writer}
+		row = &SummaryLine{}
 		l.summaries[key] = row
 	} else if a.Summary.Stamp < row.Stamp {
-		return false, a.Summary.Stamp != 0
+		return false, a.Summary.Stamp != Untimed
 	}
-	row.Stamp, row.Body = a.Summary.Stamp, a.Summary.Body
+	*row = *a.Summary
 	for _, k := range l.dirtySummaries {
 		if k == key {
 			return true, false
@@ -220,8 +225,8 @@ func (l *ledger) summary(a *Append) (wrote, late bool) {
 	return true, false
 }
 
-// active tells whether the process of a run in this state may still be at work.
-func active(s RunState) bool {
+// atWork tells whether the process of a run in this state may still be at work.
+func atWork(s RunState) bool {
 	return s == RunPending || s == RunRunning || s == RunPreempting || s == RunPreempted || s == RunCrashed
 }
 
@@ -235,7 +240,7 @@ func nextState(state RunState, exit int32, f facts) (next RunState, nextExit int
 		return RunFinished, 0
 	case f.complete:
 		return RunFailed, f.exitCode
-	case f.preempting && (f.fresh || active(state)):
+	case f.preempting && (f.fresh || atWork(state)):
 		return RunPreempting, 0
 	case f.fresh && state != RunPreempting:
 		return RunRunning, 0

@@ -44,10 +44,11 @@ var (
 	unpacker, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(maxPacked))
 )
 
+// Pack compresses a text ahead of its writing: what a Packed column holds.
+func Pack(text []byte) []byte { return packer.EncodeAll(text, make([]byte, 0, len(text)/4+64)) }
+
 // Value compresses the text.
-func (p Packed) Value() (driver.Value, error) {
-	return packer.EncodeAll(p, make([]byte, 0, len(p)/4+64)), nil
-}
+func (p Packed) Value() (driver.Value, error) { return Pack(p), nil }
 
 // Scan unfolds the text.
 func (p *Packed) Scan(src any) error {

@@ -17,8 +17,8 @@ import (
 // locked its row of run_live, and locks several in the order of their ids: then replicas never wait for each other in a circle.
 func (s *Store) Commit(ctx context.Context, group []*Append) error {
 	return s.update(ctx, "write metrics", func(ctx context.Context, tx bun.Tx) error {
-		c := commit{tx: tx.Tx, upsert: s.upsert(), locking: s.locking(), ledger: ledger{
-			runs: map[ID]*liveRow{}, heads: map[headKey]*StreamHead{}, summaries: map[summaryKey]*RunSummary{},
+		c := commit{db: tx, tx: tx.Tx, upsert: s.upsert(), locking: s.locking(), ledger: ledger{
+			runs: map[ID]*liveRow{}, heads: map[headKey]*StreamHead{}, summaries: map[summaryKey]*SummaryLine{},
 		}}
 		return c.run(ctx, group)
 	})
@@ -26,7 +26,8 @@ func (s *Store) Commit(ctx context.Context, group []*Append) error {
 
 // commit is one transaction.
 type commit struct {
-	tx      *sql.Tx
+	db      bun.IDB
+	tx      *sql.Tx // the same, for what is said many times a second
 	upsert  upsertSyntax
 	locking string
 	ledger
@@ -82,13 +83,18 @@ func (c *commit) admit(ctx context.Context, group []*Append) ([]*Append, error) 
 	if err != nil {
 		return nil, err
 	}
+	roles, err := c.roles(ctx, group)
+	if err != nil {
+		return nil, err
+	}
 	admitted := make([]*Append, 0, len(group))
 	for _, a := range group {
 		now := places[a.Permit.RunID]
 		now.KeyID, now.UserID = a.Permit.KeyID, a.Permit.UserID
-		user, known := users[userKey{a.Permit.KeyID, a.Permit.UserID}]
-		now.Admin = user
-		if a.Err = nil; !known || now != a.Permit || c.runs[a.Permit.RunID] == nil {
+		now.Role = roles[memberKey{now.EntityID, now.UserID}]
+		admin, known := users[userKey{now.KeyID, now.UserID}]
+		now.Admin = admin
+		if a.Err = nil; !known || now != a.Permit || c.runs[now.RunID] == nil {
 			a.Err = ErrStale
 			continue
 		}
@@ -97,7 +103,38 @@ func (c *commit) admit(ctx context.Context, group []*Append) ([]*Append, error) 
 	return admitted, nil
 }
 
+type memberKey struct{ entity, user ID }
+
+// roles returns what the users of the group are to the entities that several share. One query finds most of it; what a user
+// is through an organisation is asked for one by one.
+func (c *commit) roles(ctx context.Context, group []*Append) (map[memberKey]int64, error) {
+	group = filter(group, func(a *Append) bool { return a.Permit.OwnerID == 0 && !a.Permit.Admin })
+	if len(group) == 0 {
+		return nil, nil
+	}
+	roles := map[memberKey]int64{}
+	query := "SELECT entity_id, user_id, role FROM members WHERE entity_id IN (" + ids(group, func(a *Append) ID { return a.Permit.EntityID }) +
+		") AND user_id IN (" + ids(group, func(a *Append) ID { return a.Permit.UserID }) + ")"
+	err := each(ctx, c.tx, "read members", query, nil, func(rows *sql.Rows) error {
+		var key memberKey
+		var role int64
+		err := rows.Scan(&key.entity, &key.user, &role)
+		roles[key] = role
+		return err
+	})
+	for i := 0; i < len(group) && err == nil; i++ {
+		key := memberKey{group[i].Permit.EntityID, group[i].Permit.UserID}
+		if roles[key] != group[i].Permit.Role {
+			roles[key], err = roleOf(ctx, c.db, key.entity, key.user)
+		}
+	}
+	return roles, err
+}
+
 type userKey struct{ key, user ID }
+
+// enabled ends a query of users u.
+const enabled = "LEFT JOIN profiles pr ON pr.user_id = u.id WHERE u.deleted_at = 0 AND " + notDisabled
 
 // users returns the users of the group who exist, with their keys, and whether they are administrators.
 func (c *commit) users(ctx context.Context, group []*Append) (map[userKey]bool, error) {
@@ -111,12 +148,12 @@ func (c *commit) users(ctx context.Context, group []*Append) (map[userKey]bool, 
 			return err
 		})
 	}
-	err := read("SELECT k.id, u.id, u.admin FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.deleted_at = 0 AND k.id IN (" +
+	err := read("SELECT k.id, u.id, u.admin FROM api_keys k JOIN users u ON u.id = k.user_id " + enabled + " AND k.id IN (" +
 		ids(group, func(a *Append) ID { return a.Permit.KeyID }) + ")")
 	if err != nil || !slices.ContainsFunc(group, func(a *Append) bool { return a.Permit.KeyID == 0 }) {
 		return users, err
 	}
-	return users, read("SELECT 0, u.id, u.admin FROM users u WHERE u.deleted_at = 0 AND u.id IN (" +
+	return users, read("SELECT 0, u.id, u.admin FROM users u " + enabled + " AND u.id IN (" +
 		ids(group, func(a *Append) ID { return a.Permit.UserID }) + ")")
 }
 
@@ -142,9 +179,10 @@ func (c *commit) read(ctx context.Context, group []*Append) error {
 	query := "SELECT run_id, writer, stamp FROM run_summary WHERE run_id IN (" +
 		ids(summaries, func(a *Append) ID { return a.Permit.RunID }) + ") AND writer IN (" + marks(summaries) + ")"
 	return each(ctx, c.tx, "read summaries", query, writers(summaries), func(rows *sql.Rows) error {
-		var r RunSummary
-		err := rows.Scan(&r.RunID, &r.Writer, &r.Stamp)
-		c.summaries[summaryKey{r.RunID, r.Writer}] = &r
+		var key summaryKey
+		var row SummaryLine
+		err := rows.Scan(&key.run, &key.writer, &row.Stamp)
+		c.summaries[key] = &row
 		return err
 	})
 }
@@ -218,7 +256,7 @@ func (c *commit) writeSummaries(ctx context.Context) error {
 	for _, key := range c.dirtySummaries { // each may be megabytes
 		r := c.summaries[key]
 		query := "INSERT INTO run_summary (run_id, writer, stamp, body) VALUES (?, ?, ?, ?)" + c.upsert.tail("run_id, writer", "stamp", "body")
-		if err := c.exec(ctx, "write the summary", query, []any{int64(r.RunID), r.Writer, int64(r.Stamp), r.Body}); err != nil {
+		if err := c.exec(ctx, "write the summary", query, []any{int64(key.run), key.writer, int64(r.Stamp), r.Body}); err != nil {
 			return err
 		}
 	}

@@ -68,3 +68,20 @@ func mayRepeat(err error) bool {
 	var my *mysql.MySQLError
 	return errors.As(err, &my) && (my.Number == mysqlDeadlock || my.Number == mysqlLockWaitTimeout)
 }
+
+// IsRefusal tells whether the database works and has refused a statement: a transaction of other rows may succeed.
+func IsRefusal(err error) bool {
+	var my *mysql.MySQLError
+	if errors.As(err, &my) {
+		return !mayRepeat(err)
+	}
+	var lite *sqlite.Error
+	if !errors.As(err, &lite) {
+		return false
+	}
+	switch lite.Code() & 0xff { // without what extends the code
+	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE:
+		return true
+	}
+	return false
+}

@@ -55,7 +55,7 @@ func newMySQLEngine(my MySQL) (mysqlEngine, error) {
 	cfg.ClientFoundRows = true // rows affected means rows matched, as in SQLite
 	// Arguments travel inside of the statement: one round trip in place of two. The collation above makes that safe.
 	cfg.InterpolateParams = true
-	cfg.RejectReadOnly = true  // after a failover the old primary answers read-only: reconnect
+	cfg.RejectReadOnly = true // after a failover the old primary answers read-only: reconnect
 	cfg.Params = map[string]string{
 		"transaction_isolation": "'READ-COMMITTED'",
 		// Strict mode refuses what does not fit a column, where the server's default may cut it off.

@@ -239,22 +239,27 @@ func (s *Store) RemoveMember(ctx context.Context, entity, user ID) error {
 // RoleOf returns what a user is to an entity, by one query: the role of a member; that of an administrator for who
 // administers the team's organisation; and that of a viewer, at the entity of an organisation, for who is of one of its
 // teams.
-func (s *Store) RoleOf(ctx context.Context, entity, user ID) (int64, error) {
-	var role int64
-	err := s.view(ctx, "read the role", func(db bun.IDB) error {
-		direct := db.NewSelect().TableExpr("members AS m").ColumnExpr("m.role AS role").
-			Where("m.entity_id = ?", entity).Where("m.user_id = ?", user)
-		above := db.NewSelect().TableExpr("teams AS t").ColumnExpr("m.role AS role").
-			Join("JOIN organizations AS o ON o.id = t.organization_id").
-			Join("JOIN members AS m ON m.entity_id = o.entity_id").
-			Where("t.entity_id = ?", entity).Where("m.user_id = ?", user).Where("m.role = ?", RoleAdmin)
-		below := db.NewSelect().TableExpr("members AS m").ColumnExpr("? AS role", RoleViewer).
-			Join("JOIN teams AS t ON t.entity_id = m.entity_id").
-			Join("JOIN organizations AS o ON o.id = t.organization_id").
-			Where("m.user_id = ?", user).Where("o.entity_id = ?", entity)
-		return db.NewSelect().ColumnExpr("COALESCE(MAX(r.role), 0)").
-			TableExpr("(? UNION ALL ? UNION ALL ?) AS r", direct, above, below).Scan(ctx, &role)
+func (s *Store) RoleOf(ctx context.Context, entity, user ID) (role int64, err error) {
+	err = s.view(ctx, "read the role", func(db bun.IDB) error {
+		role, err = roleOf(ctx, db, entity, user)
+		return err
 	})
+	return role, err
+}
+
+func roleOf(ctx context.Context, db bun.IDB, entity, user ID) (role int64, err error) {
+	direct := db.NewSelect().TableExpr("members AS m").ColumnExpr("m.role AS role").
+		Where("m.entity_id = ?", entity).Where("m.user_id = ?", user)
+	above := db.NewSelect().TableExpr("teams AS t").ColumnExpr("m.role AS role").
+		Join("JOIN organizations AS o ON o.id = t.organization_id").
+		Join("JOIN members AS m ON m.entity_id = o.entity_id").
+		Where("t.entity_id = ?", entity).Where("m.user_id = ?", user).Where("m.role = ?", RoleAdmin)
+	below := db.NewSelect().TableExpr("members AS m").ColumnExpr("? AS role", RoleViewer).
+		Join("JOIN teams AS t ON t.entity_id = m.entity_id").
+		Join("JOIN organizations AS o ON o.id = t.organization_id").
+		Where("m.user_id = ?", user).Where("o.entity_id = ?", entity)
+	err = db.NewSelect().ColumnExpr("COALESCE(MAX(r.role), 0)").
+		TableExpr("(? UNION ALL ? UNION ALL ?) AS r", direct, above, below).Scan(ctx, &role)
 	return role, err
 }
 
