@@ -11,6 +11,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
 // sessionCookie is the browser's proof that it is signed in. Other programs on the same host see it, and know it by this
@@ -112,6 +113,21 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (account.U
 			Reason: account.ReasonRefused, Op: "authenticate", Err: errors.New("no API key came with the request"),
 		}
 	}
+}
+
+// authenticateKey returns the user of a request by API key, with the id of the key. No cookie is asked for.
+func (s *Server) authenticateKey(_ http.ResponseWriter, r *http.Request) (account.User, store.ID, error) {
+	kind, secret := credentialOf(r)
+	if kind != keyCredential {
+		return account.User{}, 0, &fault.Error{
+			Reason: account.ReasonRefused, Op: "authenticate", Err: errors.New("no API key came with the request"),
+		}
+	}
+	user, key, err := s.accounts.Owner(r.Context(), secret)
+	if err == nil {
+		noteUser(r.Context(), user)
+	}
+	return user, key, err
 }
 
 var errCrossOrigin = errors.New("this request did not come from the pages of this server")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/graph"
+	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
@@ -29,6 +31,7 @@ const (
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/graphql", s.graphql)
+	mux.Handle(ingest.Pattern, s.ingest)
 	mux.HandleFunc("GET /api/session", s.session)
 	mux.HandleFunc("POST /api/session", s.signIn)
 	mux.HandleFunc("DELETE /api/session", s.signOut)
@@ -71,7 +74,14 @@ func (s *Server) observed(mux *http.ServeMux) http.Handler {
 			route = "none"
 		}
 		s.metrics.request(route, answer.status(), took)
-		s.logger.InfoContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "status", answer.status(),
+		level := slog.LevelInfo
+		if route == ingest.Pattern && answer.status() == http.StatusOK {
+			level = slog.LevelDebug // many a second, each the same: metrics count them
+		}
+		if !s.logger.Enabled(ctx, level) {
+			return
+		}
+		s.logger.Log(ctx, level, "request", "method", r.Method, "path", r.URL.Path, "status", answer.status(),
 			"bytes", answer.written, "duration", took.Round(time.Microsecond).String(), "address", s.clientAddress(r), "user", info.user)
 	})
 }

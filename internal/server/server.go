@@ -24,6 +24,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/history"
 	"github.com/kubewandb/kubewandb/internal/server/identity"
+	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
@@ -60,6 +61,7 @@ type Server struct {
 	runs     *run.Service
 	identity *identity.Provider // nil where nobody vouches for anybody
 	graph    http.Handler
+	ingest   *ingest.Service
 	registry *prometheus.Registry
 	metrics  *metrics
 	origins  *http.CrossOriginProtection
@@ -109,6 +111,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store),
 		},
 		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
+	})
+	s.ingest = ingest.New(s.store, ingest.Config{
+		Guard: access.NewGuard(s.store), Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,
+		Limit:    func(user store.ID) time.Duration { return s.limits.Take(user, limit.Metrics) },
+		Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	if err := s.listen(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -188,6 +195,7 @@ func (s *Server) Serve(ctx context.Context) error {
 
 	var work errgroup.Group
 	work.Go(func() error { s.accounts.Run(background); return nil })
+	work.Go(func() error { s.ingest.Run(background); return nil })
 	group.Go(func() error { s.prepare(groupCtx); return nil })
 	group.Go(func() error { return s.serveHTTP(groupCtx, s.listener, s.Handler(), s.cfg.ShutdownDelay) })
 	if s.metricsListener != nil {

@@ -117,18 +117,24 @@ func (s *Service) KeyOwner(ctx context.Context, id store.ID) (User, error) {
 
 // ByKey returns the user whose key this is; ReasonRefused where nobody's.
 func (s *Service) ByKey(ctx context.Context, secret redact.Secret) (User, error) {
+	user, _, err := s.Owner(ctx, secret)
+	return user, err
+}
+
+// Owner returns the user whose key this is, and the id of the key; ReasonRefused where nobody's.
+func (s *Service) Owner(ctx context.Context, secret redact.Secret) (User, store.ID, error) {
 	if secret == "" || len(secret) > maxKey {
-		return User{}, unknownKey()
+		return User{}, 0, unknownKey()
 	}
 	owner, err := s.store.OwnerOfKey(ctx, digest(secret.Reveal()))
 	if errors.Is(err, store.ErrNotFound) {
-		return User{}, unknownKey()
+		return User{}, 0, unknownKey()
 	}
 	if err != nil {
-		return User{}, err
+		return User{}, 0, err
 	}
 	s.usage.note(owner.KeyID, owner.KeyLastUsedAt.Time(), s.now())
-	return userOf(owner.User), nil
+	return userOf(owner.User), owner.KeyID, nil
 }
 
 func unknownKey() error {

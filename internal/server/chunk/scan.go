@@ -360,7 +360,7 @@ func (s *scanner) text() (escaped bool, err error) {
 			return escaped, nil
 		case c == '\\':
 			escaped = true
-			n := escapeLength(line[at:])
+			_, n := Escape(line[at:])
 			if n == 0 {
 				return false, ErrNotObject
 			}
@@ -432,3 +432,9 @@ var powers = [23]float64{
 
 // alias is the text of bytes without a copy, for a function that does not keep it.
 func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// IsObject tells whether a line is a JSON object.
+func IsObject(line []byte) bool {
+	s := scanner{line: line, wide: true}
+	return s.document() == nil
+}

@@ -78,20 +78,47 @@ func (t *Token) setNumber(b []byte, v float64) {
 	t.set(b)
 }
 
-// escapeLength is the length of the escape at the begin of b; 0 where it is none.
-func escapeLength(b []byte) int {
-	if len(b) < 2 {
-		return 0
+// Escape decodes the escape that b begins with, backslash included, and tells how many bytes it has: 0 where it is none of
+// JSON's. Half of a surrogate pair is U+FFFD.
+func Escape(b []byte) (r rune, size int) {
+	if len(b) < 2 || b[0] != '\\' {
+		return 0, 0
 	}
 	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if _, ok := hex4(b); ok {
-			return 6
-		}
+	case '"', '\\', '/':
+		return rune(b[1]), 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
 	}
-	return 0
+	r, ok := hex4(b)
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	low, ok := hex4(b[6:])
+	if r = utf16.DecodeRune(r, low); ok && r != utf8.RuneError {
+		return r, 12
+	}
+	return utf8.RuneError, 6
+}
+
+// Skip returns the length of the JSON value that b begins with; 0 where there is none.
+func Skip(b []byte) int {
+	s := scanner{line: b, wide: true}
+	if s.skip(0) != nil {
+		return 0
+	}
+	return s.at
 }
 
 // hex4 reads the four digits after \u.
@@ -113,7 +140,7 @@ func hex4(b []byte) (rune, bool) {
 	return r, true
 }
 
-// unescape appends the text of a string whose escapes are valid. Half of a surrogate pair becomes U+FFFD.
+// unescape appends the text of a string whose escapes are valid.
 func unescape(dst, b []byte) []byte {
 	for len(b) > 0 {
 		if b[0] != '\\' {
@@ -121,37 +148,9 @@ func unescape(dst, b []byte) []byte {
 			b = b[1:]
 			continue
 		}
-		if b[1] != 'u' {
-			dst = append(dst, plainEscape(b[1]))
-			b = b[2:]
-			continue
-		}
-		r, _ := hex4(b)
-		b = b[6:]
-		if utf16.IsSurrogate(r) {
-			low, ok := hex4(b)
-			if r = utf16.DecodeRune(r, low); ok && r != utf8.RuneError {
-				b = b[6:]
-			}
-		}
+		r, size := Escape(b)
 		dst = utf8.AppendRune(dst, r)
+		b = b[size:]
 	}
 	return dst
-}
-
-func plainEscape(c byte) byte {
-	switch c {
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	default: // itself
-		return c
-	}
 }
