@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
@@ -73,6 +74,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		writeJSON(w, http.StatusUnauthorized, failure{Error: "The name or the password is wrong.", Hint: hint})
 	case reason == account.ReasonNotFound:
 		writeJSON(w, http.StatusNotFound, failure{Error: "There is no such thing.", Hint: hint})
+	case reason == access.ReasonForbidden:
+		writeJSON(w, http.StatusForbidden, failure{Error: sentence(err.Error()), Hint: hint})
 	case reason == store.ReasonUnavailable:
 		s.logger.WarnContext(r.Context(), "request found no database", "error", err)
 		w.Header().Set("Content-Type", "application/json")

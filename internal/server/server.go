@@ -58,6 +58,7 @@ type Server struct {
 	logger   *slog.Logger
 	store    *store.Store
 	accounts *account.Service
+	guard    *access.Guard
 	runs     *run.Service
 	identity *identity.Provider // nil where nobody vouches for anybody
 	graph    http.Handler
@@ -103,11 +104,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.metrics = newMetrics(s.registry, s.store)
 	s.licensed(ctx)
 	s.health = &health{store: s.store}
-	guard := access.NewGuard(s.store)
-	s.runs = run.New(s.store, run.Config{Guard: guard, Logger: cfg.Logger, Now: cfg.Now})
+	s.guard = access.NewGuard(s.store)
+	s.runs = run.New(s.store, run.Config{Guard: s.guard, ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now})
 	s.graph = graph.NewHandler(graph.Options{
 		Services: graph.Services{
-			Accounts: s.accounts, Guard: guard, Runs: s.runs, History: history.New(s.store),
+			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: history.New(s.store),
 			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store),
 		},
 		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,

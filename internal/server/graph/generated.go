@@ -68,6 +68,13 @@ type ComplexityRoot struct {
 		Invite           func(childComplexity int) int
 	}
 
+	CreateRunFilesPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Files            func(childComplexity int) int
+		RunID            func(childComplexity int) int
+		UploadHeaders    func(childComplexity int) int
+	}
+
 	CreateServiceAccountPayload struct {
 		ClientMutationID func(childComplexity int) int
 		User             func(childComplexity int) int
@@ -84,6 +91,11 @@ type ComplexityRoot struct {
 	}
 
 	DeleteApiKeyPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Success          func(childComplexity int) int
+	}
+
+	DeleteFilesPayload struct {
 		ClientMutationID func(childComplexity int) int
 		Success          func(childComplexity int) int
 	}
@@ -141,7 +153,7 @@ type ComplexityRoot struct {
 		DirectURL     func(childComplexity int) int
 		DisplayName   func(childComplexity int) int
 		ID            func(childComplexity int) int
-		Md5           func(childComplexity int) int
+		MD5           func(childComplexity int) int
 		Mimetype      func(childComplexity int) int
 		Name          func(childComplexity int) int
 		SizeBytes     func(childComplexity int) int
@@ -152,9 +164,10 @@ type ComplexityRoot struct {
 	}
 
 	FileConnection struct {
-		Edges      func(childComplexity int) int
-		PageInfo   func(childComplexity int) int
-		TotalCount func(childComplexity int) int
+		Edges         func(childComplexity int) int
+		PageInfo      func(childComplexity int) int
+		TotalCount    func(childComplexity int) int
+		UploadHeaders func(childComplexity int) int
 	}
 
 	FileEdge struct {
@@ -186,14 +199,22 @@ type ComplexityRoot struct {
 		VersionOnThisInstanceString func(childComplexity int) int
 	}
 
+	MarkRunFilesUploadedPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Success          func(childComplexity int) int
+	}
+
 	Mutation struct {
 		CreateInvite         func(childComplexity int, input model.CreateInviteInput) int
+		CreateRunFiles       func(childComplexity int, input model.CreateRunFilesInput) int
 		CreateServiceAccount func(childComplexity int, input model.CreateServiceAccountInput) int
 		CreateTeam           func(childComplexity int, input model.CreateTeamInput) int
 		CreateUser           func(childComplexity int, input model.CreateUserInput) int
 		DeleteAPIKey         func(childComplexity int, input model.DeleteAPIKeyInput) int
+		DeleteFiles          func(childComplexity int, input model.DeleteFilesInput) int
 		DeleteInvite         func(childComplexity int, input model.DeleteInviteInput) int
 		GenerateAPIKey       func(childComplexity int, input model.GenerateAPIKeyInput) int
+		MarkRunFilesUploaded func(childComplexity int, input model.MarkRunFilesUploadedInput) int
 		UpdateUser           func(childComplexity int, input model.UpdateUserInput) int
 		UpsertBucket         func(childComplexity int, input model.UpsertBucketInput) int
 	}
@@ -249,6 +270,8 @@ type ComplexityRoot struct {
 		DisplayName    func(childComplexity int) int
 		Exitcode       func(childComplexity int) int
 		Failed         func(childComplexity int) int
+		FileCount      func(childComplexity int) int
+		Files          func(childComplexity int, names []string, after *string, first *int, pattern *string) int
 		Group          func(childComplexity int) int
 		HeartbeatAt    func(childComplexity int) int
 		Host           func(childComplexity int) int
@@ -269,6 +292,11 @@ type ComplexityRoot struct {
 		Tags           func(childComplexity int) int
 		User           func(childComplexity int) int
 		WandbConfig    func(childComplexity int, keys []string) int
+	}
+
+	RunFileUpload struct {
+		Name      func(childComplexity int) int
+		UploadURL func(childComplexity int) int
 	}
 
 	RunInfo struct {
@@ -347,6 +375,9 @@ type EntityResolver interface {
 	User(ctx context.Context, obj *model.Entity) (*model.User, error)
 }
 type MutationResolver interface {
+	CreateRunFiles(ctx context.Context, input model.CreateRunFilesInput) (*model.CreateRunFilesPayload, error)
+	MarkRunFilesUploaded(ctx context.Context, input model.MarkRunFilesUploadedInput) (*model.MarkRunFilesUploadedPayload, error)
+	DeleteFiles(ctx context.Context, input model.DeleteFilesInput) (*model.DeleteFilesPayload, error)
 	UpsertBucket(ctx context.Context, input model.UpsertBucketInput) (*model.UpsertBucketPayload, error)
 	CreateTeam(ctx context.Context, input model.CreateTeamInput) (*model.CreateTeamPayload, error)
 	CreateInvite(ctx context.Context, input model.CreateInviteInput) (*model.CreateInvitePayload, error)
@@ -381,6 +412,8 @@ type RunResolver interface {
 	WandbConfig(ctx context.Context, obj *model.Run, keys []string) (*string, error)
 	SummaryMetrics(ctx context.Context, obj *model.Run, keys []string) (*string, error)
 	RunInfo(ctx context.Context, obj *model.Run) (*run.Info, error)
+	Files(ctx context.Context, obj *model.Run, names []string, after *string, first *int, pattern *string) (*model.FileConnection, error)
+	FileCount(ctx context.Context, obj *model.Run) (int, error)
 }
 type UserResolver interface {
 	APIKeys(ctx context.Context, obj *model.User) (*model.APIKeyConnection, error)
@@ -471,6 +504,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateInvitePayload.Invite(childComplexity), true
 
+	case "CreateRunFilesPayload.clientMutationId":
+		if e.ComplexityRoot.CreateRunFilesPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRunFilesPayload.ClientMutationID(childComplexity), true
+	case "CreateRunFilesPayload.files":
+		if e.ComplexityRoot.CreateRunFilesPayload.Files == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRunFilesPayload.Files(childComplexity), true
+	case "CreateRunFilesPayload.runID":
+		if e.ComplexityRoot.CreateRunFilesPayload.RunID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRunFilesPayload.RunID(childComplexity), true
+	case "CreateRunFilesPayload.uploadHeaders":
+		if e.ComplexityRoot.CreateRunFilesPayload.UploadHeaders == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRunFilesPayload.UploadHeaders(childComplexity), true
+
 	case "CreateServiceAccountPayload.clientMutationId":
 		if e.ComplexityRoot.CreateServiceAccountPayload.ClientMutationID == nil {
 			break
@@ -522,6 +580,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteApiKeyPayload.Success(childComplexity), true
+
+	case "DeleteFilesPayload.clientMutationId":
+		if e.ComplexityRoot.DeleteFilesPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteFilesPayload.ClientMutationID(childComplexity), true
+	case "DeleteFilesPayload.success":
+		if e.ComplexityRoot.DeleteFilesPayload.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteFilesPayload.Success(childComplexity), true
 
 	case "DeleteInvitePayload.clientMutationId":
 		if e.ComplexityRoot.DeleteInvitePayload.ClientMutationID == nil {
@@ -751,11 +822,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.File.ID(childComplexity), true
 	case "File.md5":
-		if e.ComplexityRoot.File.Md5 == nil {
+		if e.ComplexityRoot.File.MD5 == nil {
 			break
 		}
 
-		return e.ComplexityRoot.File.Md5(childComplexity), true
+		return e.ComplexityRoot.File.MD5(childComplexity), true
 	case "File.mimetype":
 		if e.ComplexityRoot.File.Mimetype == nil {
 			break
@@ -822,6 +893,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FileConnection.TotalCount(childComplexity), true
+	case "FileConnection.uploadHeaders":
+		if e.ComplexityRoot.FileConnection.UploadHeaders == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FileConnection.UploadHeaders(childComplexity), true
 
 	case "FileEdge.cursor":
 		if e.ComplexityRoot.FileEdge.Cursor == nil {
@@ -912,6 +989,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LocalVersionInfo.VersionOnThisInstanceString(childComplexity), true
 
+	case "MarkRunFilesUploadedPayload.clientMutationId":
+		if e.ComplexityRoot.MarkRunFilesUploadedPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MarkRunFilesUploadedPayload.ClientMutationID(childComplexity), true
+	case "MarkRunFilesUploadedPayload.success":
+		if e.ComplexityRoot.MarkRunFilesUploadedPayload.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MarkRunFilesUploadedPayload.Success(childComplexity), true
+
 	case "Mutation.createInvite":
 		if e.ComplexityRoot.Mutation.CreateInvite == nil {
 			break
@@ -923,6 +1013,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateInvite(childComplexity, args["input"].(model.CreateInviteInput)), true
+	case "Mutation.createRunFiles":
+		if e.ComplexityRoot.Mutation.CreateRunFiles == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createRunFiles_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateRunFiles(childComplexity, args["input"].(model.CreateRunFilesInput)), true
 	case "Mutation.createServiceAccount":
 		if e.ComplexityRoot.Mutation.CreateServiceAccount == nil {
 			break
@@ -967,6 +1068,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteAPIKey(childComplexity, args["input"].(model.DeleteAPIKeyInput)), true
+	case "Mutation.deleteFiles":
+		if e.ComplexityRoot.Mutation.DeleteFiles == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteFiles_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteFiles(childComplexity, args["input"].(model.DeleteFilesInput)), true
 	case "Mutation.deleteInvite":
 		if e.ComplexityRoot.Mutation.DeleteInvite == nil {
 			break
@@ -989,6 +1101,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.GenerateAPIKey(childComplexity, args["input"].(model.GenerateAPIKeyInput)), true
+	case "Mutation.markRunFilesUploaded":
+		if e.ComplexityRoot.Mutation.MarkRunFilesUploaded == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_markRunFilesUploaded_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MarkRunFilesUploaded(childComplexity, args["input"].(model.MarkRunFilesUploadedInput)), true
 	case "Mutation.updateUser":
 		if e.ComplexityRoot.Mutation.UpdateUser == nil {
 			break
@@ -1268,6 +1391,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.Failed(childComplexity), true
+	case "Run.fileCount":
+		if e.ComplexityRoot.Run.FileCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.FileCount(childComplexity), true
+	case "Run.files":
+		if e.ComplexityRoot.Run.Files == nil {
+			break
+		}
+
+		args, err := ec.field_Run_files_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.Files(childComplexity, args["names"].([]string), args["after"].(*string), args["first"].(*int), args["pattern"].(*string)), true
 	case "Run.group":
 		if e.ComplexityRoot.Run.Group == nil {
 			break
@@ -1398,6 +1538,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.WandbConfig(childComplexity, args["keys"].([]string)), true
+
+	case "RunFileUpload.name":
+		if e.ComplexityRoot.RunFileUpload.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunFileUpload.Name(childComplexity), true
+	case "RunFileUpload.uploadUrl":
+		if e.ComplexityRoot.RunFileUpload.UploadURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunFileUpload.UploadURL(childComplexity), true
 
 	case "RunInfo.args":
 		if e.ComplexityRoot.RunInfo.Args == nil {
@@ -1645,12 +1798,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("CreateInviteInput", ec.unmarshalInputCreateInviteInput),
+			graphql.NewInputUnmarshaler("CreateRunFilesInput", ec.unmarshalInputCreateRunFilesInput),
 			graphql.NewInputUnmarshaler("CreateServiceAccountInput", ec.unmarshalInputCreateServiceAccountInput),
 			graphql.NewInputUnmarshaler("CreateTeamInput", ec.unmarshalInputCreateTeamInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("DeleteApiKeyInput", ec.unmarshalInputDeleteApiKeyInput),
+			graphql.NewInputUnmarshaler("DeleteFilesInput", ec.unmarshalInputDeleteFilesInput),
 			graphql.NewInputUnmarshaler("DeleteInviteInput", ec.unmarshalInputDeleteInviteInput),
 			graphql.NewInputUnmarshaler("GenerateApiKeyInput", ec.unmarshalInputGenerateApiKeyInput),
+			graphql.NewInputUnmarshaler("MarkRunFilesUploadedInput", ec.unmarshalInputMarkRunFilesUploadedInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
 			graphql.NewInputUnmarshaler("UpsertBucketInput", ec.unmarshalInputUpsertBucketInput),
 		)
@@ -1798,6 +1954,20 @@ func (ec *executionContext) childFields_CreateInvitePayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type CreateInvitePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateRunFilesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "runID":
+		return ec.fieldContext_CreateRunFilesPayload_runID(ctx, field)
+	case "uploadHeaders":
+		return ec.fieldContext_CreateRunFilesPayload_uploadHeaders(ctx, field)
+	case "files":
+		return ec.fieldContext_CreateRunFilesPayload_files(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_CreateRunFilesPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateRunFilesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateServiceAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -1836,6 +2006,16 @@ func (ec *executionContext) childFields_DeleteApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_DeleteApiKeyPayload_clientMutationId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteFilesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "success":
+		return ec.fieldContext_DeleteFilesPayload_success(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_DeleteFilesPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteFilesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteInvitePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1964,6 +2144,20 @@ func (ec *executionContext) childFields_File(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type File", field.Name)
 }
 
+func (ec *executionContext) childFields_FileConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_FileConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_FileConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_FileConnection_totalCount(ctx, field)
+	case "uploadHeaders":
+		return ec.fieldContext_FileConnection_uploadHeaders(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FileConnection", field.Name)
+}
+
 func (ec *executionContext) childFields_FileEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "node":
@@ -2020,6 +2214,16 @@ func (ec *executionContext) childFields_LocalVersionInfo(ctx context.Context, fi
 		return ec.fieldContext_LocalVersionInfo_versionOnThisInstanceString(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LocalVersionInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_MarkRunFilesUploadedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "success":
+		return ec.fieldContext_MarkRunFilesUploadedPayload_success(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_MarkRunFilesUploadedPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MarkRunFilesUploadedPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Organization(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2144,8 +2348,22 @@ func (ec *executionContext) childFields_Run(ctx context.Context, field graphql.C
 		return ec.fieldContext_Run_summaryMetrics(ctx, field)
 	case "runInfo":
 		return ec.fieldContext_Run_runInfo(ctx, field)
+	case "files":
+		return ec.fieldContext_Run_files(ctx, field)
+	case "fileCount":
+		return ec.fieldContext_Run_fileCount(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Run", field.Name)
+}
+
+func (ec *executionContext) childFields_RunFileUpload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_RunFileUpload_name(ctx, field)
+	case "uploadUrl":
+		return ec.fieldContext_RunFileUpload_uploadUrl(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunFileUpload", field.Name)
 }
 
 func (ec *executionContext) childFields_RunInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2416,6 +2634,20 @@ func (ec *executionContext) field_Mutation_createInvite_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createRunFiles_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CreateRunFilesInput, error) {
+			return ec.unmarshalNCreateRunFilesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateRunFilesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createServiceAccount_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2472,6 +2704,20 @@ func (ec *executionContext) field_Mutation_deleteApiKey_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_deleteFiles_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteFilesInput, error) {
+			return ec.unmarshalNDeleteFilesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteFilesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteInvite_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2492,6 +2738,20 @@ func (ec *executionContext) field_Mutation_generateApiKey_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.GenerateAPIKeyInput, error) {
 			return ec.unmarshalNGenerateApiKeyInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐGenerateAPIKeyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_markRunFilesUploaded_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.MarkRunFilesUploadedInput, error) {
+			return ec.unmarshalNMarkRunFilesUploadedInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMarkRunFilesUploadedInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2691,6 +2951,44 @@ func (ec *executionContext) field_Query_users_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["query"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Run_files_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "names",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["names"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "pattern",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["pattern"] = arg3
 	return args, nil
 }
 
@@ -3062,6 +3360,107 @@ func (ec *executionContext) fieldContext_CreateInvitePayload_clientMutationId(_ 
 	return graphql.NewScalarFieldContext("CreateInvitePayload", field, false, false, "String")
 }
 
+func (ec *executionContext) _CreateRunFilesPayload_runID(ctx context.Context, field graphql.CollectedField, obj *model.CreateRunFilesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateRunFilesPayload_runID(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RunID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateRunFilesPayload_runID(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateRunFilesPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _CreateRunFilesPayload_uploadHeaders(ctx context.Context, field graphql.CollectedField, obj *model.CreateRunFilesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateRunFilesPayload_uploadHeaders(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadHeaders, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateRunFilesPayload_uploadHeaders(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateRunFilesPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CreateRunFilesPayload_files(ctx context.Context, field graphql.CollectedField, obj *model.CreateRunFilesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateRunFilesPayload_files(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Files, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.RunFileUpload) graphql.Marshaler {
+			return ec.marshalNRunFileUpload2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunFileUploadᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateRunFilesPayload_files(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateRunFilesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RunFileUpload(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateRunFilesPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.CreateRunFilesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateRunFilesPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateRunFilesPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateRunFilesPayload", field, false, false, "String")
+}
+
 func (ec *executionContext) _CreateServiceAccountPayload_user(ctx context.Context, field graphql.CollectedField, obj *model.CreateServiceAccountPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3271,6 +3670,52 @@ func (ec *executionContext) _DeleteApiKeyPayload_clientMutationId(ctx context.Co
 }
 func (ec *executionContext) fieldContext_DeleteApiKeyPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteApiKeyPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _DeleteFilesPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.DeleteFilesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteFilesPayload_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteFilesPayload_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteFilesPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _DeleteFilesPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteFilesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteFilesPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteFilesPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteFilesPayload", field, false, false, "String")
 }
 
 func (ec *executionContext) _DeleteInvitePayload_success(ctx context.Context, field graphql.CollectedField, obj *model.DeleteInvitePayload) (ret graphql.Marshaler) {
@@ -4141,7 +4586,7 @@ func (ec *executionContext) _File_displayName(ctx context.Context, field graphql
 			return ec.fieldContext_File_displayName(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.DisplayName, nil
+			return obj.DisplayName(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -4152,7 +4597,7 @@ func (ec *executionContext) _File_displayName(ctx context.Context, field graphql
 	)
 }
 func (ec *executionContext) fieldContext_File_displayName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("File", field, false, false, "String")
+	return graphql.NewScalarFieldContext("File", field, true, false, "String")
 }
 
 func (ec *executionContext) _File_url(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
@@ -4164,7 +4609,8 @@ func (ec *executionContext) _File_url(ctx context.Context, field graphql.Collect
 			return ec.fieldContext_File_url(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.URL, nil
+			fc := graphql.GetFieldContext(ctx)
+			return obj.URL(ctx, fc.Args["upload"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -4178,7 +4624,7 @@ func (ec *executionContext) fieldContext_File_url(ctx context.Context, field gra
 	fc = &graphql.FieldContext{
 		Object:     "File",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type String does not have child fields")
@@ -4207,7 +4653,7 @@ func (ec *executionContext) _File_directUrl(ctx context.Context, field graphql.C
 			return ec.fieldContext_File_directUrl(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.DirectURL, nil
+			return obj.DirectURL(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -4218,7 +4664,7 @@ func (ec *executionContext) _File_directUrl(ctx context.Context, field graphql.C
 	)
 }
 func (ec *executionContext) fieldContext_File_directUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("File", field, false, false, "String")
+	return graphql.NewScalarFieldContext("File", field, true, false, "String")
 }
 
 func (ec *executionContext) _File_sizeBytes(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
@@ -4299,7 +4745,7 @@ func (ec *executionContext) _File_md5(ctx context.Context, field graphql.Collect
 			return ec.fieldContext_File_md5(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Md5, nil
+			return obj.MD5, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -4368,7 +4814,7 @@ func (ec *executionContext) _File_uploadHeaders(ctx context.Context, field graph
 			return ec.fieldContext_File_uploadHeaders(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.UploadHeaders, nil
+			return obj.UploadHeaders(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
@@ -4379,7 +4825,7 @@ func (ec *executionContext) _File_uploadHeaders(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_File_uploadHeaders(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("File", field, false, false, "String")
+	return graphql.NewScalarFieldContext("File", field, true, false, "String")
 }
 
 func (ec *executionContext) _FileConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.FileConnection) (ret graphql.Marshaler) {
@@ -4455,7 +4901,7 @@ func (ec *executionContext) _FileConnection_totalCount(ctx context.Context, fiel
 			return ec.fieldContext_FileConnection_totalCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.TotalCount, nil
+			return obj.TotalCount(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
@@ -4466,7 +4912,30 @@ func (ec *executionContext) _FileConnection_totalCount(ctx context.Context, fiel
 	)
 }
 func (ec *executionContext) fieldContext_FileConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("FileConnection", field, false, false, "Int")
+	return graphql.NewScalarFieldContext("FileConnection", field, true, false, "Int")
+}
+
+func (ec *executionContext) _FileConnection_uploadHeaders(ctx context.Context, field graphql.CollectedField, obj *model.FileConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FileConnection_uploadHeaders(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadHeaders(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FileConnection_uploadHeaders(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FileConnection", field, true, false, "String")
 }
 
 func (ec *executionContext) _FileEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.FileEdge) (ret graphql.Marshaler) {
@@ -4816,6 +5285,184 @@ func (ec *executionContext) _LocalVersionInfo_versionOnThisInstanceString(ctx co
 }
 func (ec *executionContext) fieldContext_LocalVersionInfo_versionOnThisInstanceString(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LocalVersionInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _MarkRunFilesUploadedPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.MarkRunFilesUploadedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MarkRunFilesUploadedPayload_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MarkRunFilesUploadedPayload_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MarkRunFilesUploadedPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _MarkRunFilesUploadedPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.MarkRunFilesUploadedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MarkRunFilesUploadedPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MarkRunFilesUploadedPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MarkRunFilesUploadedPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _Mutation_createRunFiles(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createRunFiles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateRunFiles(ctx, fc.Args["input"].(model.CreateRunFilesInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateRunFilesPayload) graphql.Marshaler {
+			return ec.marshalOCreateRunFilesPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateRunFilesPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createRunFiles(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateRunFilesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createRunFiles_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_markRunFilesUploaded(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_markRunFilesUploaded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MarkRunFilesUploaded(ctx, fc.Args["input"].(model.MarkRunFilesUploadedInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.MarkRunFilesUploadedPayload) graphql.Marshaler {
+			return ec.marshalOMarkRunFilesUploadedPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMarkRunFilesUploadedPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_markRunFilesUploaded(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MarkRunFilesUploadedPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_markRunFilesUploaded_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteFiles(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteFiles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteFiles(ctx, fc.Args["input"].(model.DeleteFilesInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteFilesPayload) graphql.Marshaler {
+			return ec.marshalODeleteFilesPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteFilesPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteFiles(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteFilesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteFiles_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Mutation_upsertBucket(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -6835,6 +7482,119 @@ func (ec *executionContext) fieldContext_Run_runInfo(_ context.Context, field gr
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Run_files(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_files(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().Files(ctx, obj, fc.Args["names"].([]string), fc.Args["after"].(*string), fc.Args["first"].(*int), fc.Args["pattern"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.FileConnection) graphql.Marshaler {
+			return ec.marshalOFileConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐFileConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_files(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FileConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_files_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_fileCount(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_fileCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().FileCount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_fileCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "Int")
+}
+
+func (ec *executionContext) _RunFileUpload_name(ctx context.Context, field graphql.CollectedField, obj *model.RunFileUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunFileUpload_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RunFileUpload_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunFileUpload", field, false, false, "String")
+}
+
+func (ec *executionContext) _RunFileUpload_uploadUrl(ctx context.Context, field graphql.CollectedField, obj *model.RunFileUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunFileUpload_uploadUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunFileUpload_uploadUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunFileUpload", field, false, false, "String")
 }
 
 func (ec *executionContext) _RunInfo_program(ctx context.Context, field graphql.CollectedField, obj *run.Info) (ret graphql.Marshaler) {
@@ -8960,6 +9720,76 @@ func UnmarshalCreateInviteInput(ctx context.Context, raw any) (model.CreateInvit
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCreateRunFilesInput(ctx context.Context, obj any) (model.CreateRunFilesInput, error) {
+	var it model.CreateRunFilesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"entityName", "projectName", "runName", "files", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "runName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("runName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RunName = data
+		case "files":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("files"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Files = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateRunFilesInput unmarshals raw into the CreateRunFilesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateRunFilesInput(ctx context.Context, raw any) (model.CreateRunFilesInput, error) {
+	var out model.CreateRunFilesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateRunFilesInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCreateServiceAccountInput(ctx context.Context, obj any) (model.CreateServiceAccountInput, error) {
 	var it model.CreateServiceAccountInput
 	if obj == nil {
@@ -9198,6 +10028,62 @@ func UnmarshalDeleteApiKeyInput(ctx context.Context, raw any) (model.DeleteAPIKe
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDeleteFilesInput(ctx context.Context, obj any) (model.DeleteFilesInput, error) {
+	var it model.DeleteFilesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"files", "projectId", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "files":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("files"))
+			data, err := ec.unmarshalNID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Files = data
+		case "projectId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectId"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteFilesInput unmarshals raw into the DeleteFilesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteFilesInput(ctx context.Context, raw any) (model.DeleteFilesInput, error) {
+	var out model.DeleteFilesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteFilesInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputDeleteInviteInput(ctx context.Context, obj any) (model.DeleteInviteInput, error) {
 	var it model.DeleteInviteInput
 	if obj == nil {
@@ -9300,6 +10186,76 @@ func (ec *executionContext) unmarshalInputGenerateApiKeyInput(ctx context.Contex
 func UnmarshalGenerateApiKeyInput(ctx context.Context, raw any) (model.GenerateAPIKeyInput, error) {
 	var out model.GenerateAPIKeyInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "GenerateApiKeyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputMarkRunFilesUploadedInput(ctx context.Context, obj any) (model.MarkRunFilesUploadedInput, error) {
+	var it model.MarkRunFilesUploadedInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"entityName", "projectName", "runName", "files", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "runName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("runName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RunName = data
+		case "files":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("files"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Files = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalMarkRunFilesUploadedInput unmarshals raw into the MarkRunFilesUploadedInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalMarkRunFilesUploadedInput(ctx context.Context, raw any) (model.MarkRunFilesUploadedInput, error) {
+	var out model.MarkRunFilesUploadedInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "MarkRunFilesUploadedInput", raw, &out)
 	return out, err
 }
 
@@ -9704,6 +10660,54 @@ func (ec *executionContext) _CreateInvitePayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var createRunFilesPayloadImplementors = []string{"CreateRunFilesPayload"}
+
+func (ec *executionContext) _CreateRunFilesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateRunFilesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createRunFilesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateRunFilesPayload")
+		case "runID":
+			out.Values[i] = ec._CreateRunFilesPayload_runID(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "uploadHeaders":
+			out.Values[i] = ec._CreateRunFilesPayload_uploadHeaders(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "files":
+			out.Values[i] = ec._CreateRunFilesPayload_files(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._CreateRunFilesPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var createServiceAccountPayloadImplementors = []string{"CreateServiceAccountPayload"}
 
 func (ec *executionContext) _CreateServiceAccountPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateServiceAccountPayload) graphql.Marshaler {
@@ -9836,6 +10840,44 @@ func (ec *executionContext) _DeleteApiKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "clientMutationId":
 			out.Values[i] = ec._DeleteApiKeyPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var deleteFilesPayloadImplementors = []string{"DeleteFilesPayload"}
+
+func (ec *executionContext) _DeleteFilesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteFilesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteFilesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteFilesPayload")
+		case "success":
+			out.Values[i] = ec._DeleteFilesPayload_success(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._DeleteFilesPayload_clientMutationId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -10180,63 +11222,66 @@ func (ec *executionContext) _File(ctx context.Context, sel ast.SelectionSet, obj
 		case "id":
 			out.Values[i] = ec._File_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
 			out.Values[i] = ec._File_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "displayName":
 			out.Values[i] = ec._File_displayName(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "url":
-			out.Values[i] = ec._File_url(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_url(ctx, field, obj)
+				})
 		case "directUrl":
-			out.Values[i] = ec._File_directUrl(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_directUrl(ctx, field, obj)
+				})
 		case "sizeBytes":
 			out.Values[i] = ec._File_sizeBytes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "mimetype":
 			out.Values[i] = ec._File_mimetype(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "updatedAt":
 			out.Values[i] = ec._File_updatedAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "md5":
 			out.Values[i] = ec._File_md5(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "digest":
 			out.Values[i] = ec._File_digest(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "storagePath":
 			out.Values[i] = ec._File_storagePath(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "uploadHeaders":
-			out.Values[i] = ec._File_uploadHeaders(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._File_uploadHeaders(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -10268,18 +11313,25 @@ func (ec *executionContext) _FileConnection(ctx context.Context, sel ast.Selecti
 		case "edges":
 			out.Values[i] = ec._FileConnection_edges(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "pageInfo":
 			out.Values[i] = ec._FileConnection_pageInfo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "totalCount":
-			out.Values[i] = ec._FileConnection_totalCount(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._FileConnection_totalCount(ctx, field, obj)
+				})
+		case "uploadHeaders":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._FileConnection_uploadHeaders(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -10507,6 +11559,44 @@ func (ec *executionContext) _LocalVersionInfo(ctx context.Context, sel ast.Selec
 	return out
 }
 
+var markRunFilesUploadedPayloadImplementors = []string{"MarkRunFilesUploadedPayload"}
+
+func (ec *executionContext) _MarkRunFilesUploadedPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MarkRunFilesUploadedPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, markRunFilesUploadedPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MarkRunFilesUploadedPayload")
+		case "success":
+			out.Values[i] = ec._MarkRunFilesUploadedPayload_success(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._MarkRunFilesUploadedPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -10526,6 +11616,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Mutation")
+		case "createRunFiles":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createRunFiles(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "markRunFilesUploaded":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_markRunFilesUploaded(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteFiles":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteFiles(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "upsertBucket":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_upsertBucket(ctx, field)
@@ -11071,6 +12182,56 @@ func (ec *executionContext) _Run(ctx context.Context, sel ast.SelectionSet, obj 
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Run_runInfo(ctx, field, obj)
 				})
+		case "files":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_files(ctx, field, obj)
+				})
+		case "fileCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_fileCount(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var runFileUploadImplementors = []string{"RunFileUpload"}
+
+func (ec *executionContext) _RunFileUpload(ctx context.Context, sel ast.SelectionSet, obj *model.RunFileUpload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, runFileUploadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RunFileUpload")
+		case "name":
+			out.Values[i] = ec._RunFileUpload_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "uploadUrl":
+			out.Values[i] = ec._RunFileUpload_uploadUrl(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -11918,6 +13079,11 @@ func (ec *executionContext) unmarshalNCreateInviteInput2githubᚗcomᚋkubewandb
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNCreateRunFilesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateRunFilesInput(ctx context.Context, v any) (model.CreateRunFilesInput, error) {
+	res, err := ec.unmarshalInputCreateRunFilesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCreateServiceAccountInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateServiceAccountInput(ctx context.Context, v any) (model.CreateServiceAccountInput, error) {
 	res, err := ec.unmarshalInputCreateServiceAccountInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -11953,6 +13119,11 @@ func (ec *executionContext) marshalNDateTime2ᚖtimeᚐTime(ctx context.Context,
 
 func (ec *executionContext) unmarshalNDeleteApiKeyInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteAPIKeyInput(ctx context.Context, v any) (model.DeleteAPIKeyInput, error) {
 	res, err := ec.unmarshalInputDeleteApiKeyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeleteFilesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteFilesInput(ctx context.Context, v any) (model.DeleteFilesInput, error) {
+	res, err := ec.unmarshalInputDeleteFilesInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -12076,6 +13247,49 @@ func (ec *executionContext) marshalNID2string(ctx context.Context, sel ast.Selec
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
+	res, err := graphql.UnmarshalInt(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNInt2int(ctx context.Context, sel ast.SelectionSet, v int) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalInt(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "Int!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNInt642int64(ctx context.Context, v any) (int64, error) {
 	res, err := graphql.UnmarshalInt64(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -12088,6 +13302,11 @@ func (ec *executionContext) marshalNInt642int64(ctx context.Context, sel ast.Sel
 		graphql.AddInvalidNullFromMarshaler(ctx, "Int64!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNMarkRunFilesUploadedInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMarkRunFilesUploadedInput(ctx context.Context, v any) (model.MarkRunFilesUploadedInput, error) {
+	res, err := ec.unmarshalInputMarkRunFilesUploadedInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNOrganization2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐOrganizationᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Organization) graphql.Marshaler {
@@ -12144,6 +13363,30 @@ func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubew
 		return graphql.Null
 	}
 	return ec._PageInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRunFileUpload2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunFileUploadᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.RunFileUpload) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRunFileUpload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunFileUpload(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRunFileUpload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunFileUpload(ctx context.Context, sel ast.SelectionSet, v *model.RunFileUpload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RunFileUpload!")
+		return graphql.Null
+	}
+	return ec._RunFileUpload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNServerFeature2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerFeatureᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ServerFeature) graphql.Marshaler {
@@ -12448,6 +13691,13 @@ func (ec *executionContext) marshalOCreateInvitePayload2ᚖgithubᚗcomᚋkubewa
 	return ec._CreateInvitePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOCreateRunFilesPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateRunFilesPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateRunFilesPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateRunFilesPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCreateServiceAccountPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateServiceAccountPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateServiceAccountPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -12494,6 +13744,13 @@ func (ec *executionContext) marshalODeleteApiKeyPayload2ᚖgithubᚗcomᚋkubewa
 	return ec._DeleteApiKeyPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalODeleteFilesPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteFilesPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteFilesPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteFilesPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalODeleteInvitePayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteInvitePayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteInvitePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -12522,6 +13779,13 @@ func (ec *executionContext) marshalOFile2ᚖgithubᚗcomᚋkubewandbᚋkubewandb
 	return ec._File(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOFileConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐFileConnection(ctx context.Context, sel ast.SelectionSet, v *model.FileConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._FileConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOGenerateApiKeyPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐGenerateAPIKeyPayload(ctx context.Context, sel ast.SelectionSet, v *model.GenerateAPIKeyPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -12534,6 +13798,24 @@ func (ec *executionContext) marshalOGitInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewa
 		return graphql.Null
 	}
 	return ec._GitInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOID2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalID(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalID(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*int, error) {
@@ -12614,6 +13896,13 @@ func (ec *executionContext) marshalOLocalVersionInfo2ᚖgithubᚗcomᚋkubewandb
 		return graphql.Null
 	}
 	return ec._LocalVersionInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOMarkRunFilesUploadedPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMarkRunFilesUploadedPayload(ctx context.Context, sel ast.SelectionSet, v *model.MarkRunFilesUploadedPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._MarkRunFilesUploadedPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOOrganization2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐOrganization(ctx context.Context, sel ast.SelectionSet, v *model.Organization) graphql.Marshaler {

@@ -45,6 +45,10 @@ type Config struct {
 	Sweeps    Sweeps
 	// Artifacts may be nil where there are none.
 	Artifacts Artifacts
+	// Bucket keeps the bytes of files.
+	Bucket Bucket
+	// ExternalURL is where clients reach this server.
+	ExternalURL string
 	// Logger hears of failures of background work; nil means slog.Default().
 	Logger *slog.Logger
 
@@ -62,6 +66,9 @@ type Service struct {
 func New(s *store.Store, cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.Bucket == nil {
+		cfg.Bucket = noBucket{}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -22,15 +22,16 @@ import (
 type scene struct {
 	*run.Service
 	store    *store.Store
+	bucket   *memory
 	now      time.Time
 	ada, bob context.Context
 }
 
 func newScene(t testing.TB, s *store.Store) *scene {
 	t.Helper()
-	sc := &scene{store: s, now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
+	sc := &scene{store: s, bucket: &memory{objects: map[string]string{}}, now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	sc.Service = run.New(s, run.Config{
-		Guard: access.NewGuard(s), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return sc.now },
+		Guard: access.NewGuard(s), Bucket: sc.bucket, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return sc.now },
 	})
 	accounts := account.New(s, account.Config{})
 	for name, into := range map[string]*context.Context{"ada": &sc.ada, "bob": &sc.bob} {
@@ -63,6 +64,8 @@ func (sc *scene) setState(t testing.TB, id store.ID, state store.RunState) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+func sqlite(t testing.TB) *store.Store { return storetest.Open(t, storetest.SQLite(t)) }
 
 func each(t *testing.T, test func(t *testing.T, sc *scene)) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) { test(t, newScene(t, s)) })
@@ -241,7 +244,7 @@ func TestWhatAnUpsertDoesToTheState(t *testing.T) {
 		"a process that is being suspended may log on":  {store.RunPreempting, run.Upsert{Name: "r", Config: config("a")}, store.RunPreempting, false},
 		"a run that is being suspended may begin again": {store.RunPreempting, run.Upsert{Name: "r", Config: config("b")}, store.RunRunning, false},
 	}
-	sc := newScene(t, storetest.Open(t, storetest.SQLite(t)))
+	sc := newScene(t, sqlite(t))
 	for sentence, c := range cases {
 		t.Run(sentence, func(t *testing.T) {
 			project := strings.ReplaceAll(sentence, " ", "-")
@@ -273,7 +276,7 @@ func (h *histories) Fork(_ context.Context, child, parent store.ID, step int64) 
 }
 
 func TestARunContinuesAnother(t *testing.T) {
-	sc := newScene(t, storetest.Open(t, storetest.SQLite(t)))
+	sc := newScene(t, sqlite(t))
 	h := &histories{}
 	sc.Histories = h
 	parent := sc.put(t, run.Upsert{Name: "parent"})

@@ -44,6 +44,22 @@ type CreateInvitePayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+type CreateRunFilesInput struct {
+	EntityName       *string  `json:"entityName,omitempty"`
+	ProjectName      *string  `json:"projectName,omitempty"`
+	RunName          string   `json:"runName"`
+	Files            []string `json:"files"`
+	ClientMutationID *string  `json:"clientMutationId,omitempty"`
+}
+
+type CreateRunFilesPayload struct {
+	RunID         *string  `json:"runID,omitempty"`
+	UploadHeaders []string `json:"uploadHeaders"`
+	// As many as were asked for, in their order.
+	Files            []*RunFileUpload `json:"files"`
+	ClientMutationID *string          `json:"clientMutationId,omitempty"`
+}
+
 type CreateServiceAccountInput struct {
 	Description      string  `json:"description"`
 	EntityName       string  `json:"entityName"`
@@ -92,6 +108,17 @@ type DeleteAPIKeyPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+type DeleteFilesInput struct {
+	Files            []string `json:"files"`
+	ProjectID        *int     `json:"projectId,omitempty"`
+	ClientMutationID *string  `json:"clientMutationId,omitempty"`
+}
+
+type DeleteFilesPayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 type DeleteInviteInput struct {
 	// An invitation or a member.
 	ID               *string `json:"id,omitempty"`
@@ -130,31 +157,6 @@ type EntityMember struct {
 	APIKey *string `json:"apiKey,omitempty"`
 }
 
-// A file of a run or of an artifact.
-type File struct {
-	ID string `json:"id"`
-	// The path inside of the run or the artifact.
-	Name        string `json:"name"`
-	DisplayName string `json:"displayName"`
-	// Where the file is downloaded with an API key, or uploaded.
-	URL *string `json:"url,omitempty"`
-	// Where the file is downloaded without a key.
-	DirectURL     string     `json:"directUrl"`
-	SizeBytes     int64      `json:"sizeBytes"`
-	Mimetype      *string    `json:"mimetype,omitempty"`
-	UpdatedAt     *time.Time `json:"updatedAt,omitempty"`
-	Md5           *string    `json:"md5,omitempty"`
-	Digest        *string    `json:"digest,omitempty"`
-	StoragePath   *string    `json:"storagePath,omitempty"`
-	UploadHeaders []string   `json:"uploadHeaders"`
-}
-
-type FileConnection struct {
-	Edges      []*FileEdge `json:"edges"`
-	PageInfo   *PageInfo   `json:"pageInfo"`
-	TotalCount *int        `json:"totalCount,omitempty"`
-}
-
 type FileEdge struct {
 	Node   *File  `json:"node,omitempty"`
 	Cursor string `json:"cursor"`
@@ -184,6 +186,19 @@ type LocalVersionInfo struct {
 	VersionOnThisInstanceString string `json:"versionOnThisInstanceString"`
 }
 
+type MarkRunFilesUploadedInput struct {
+	EntityName       *string  `json:"entityName,omitempty"`
+	ProjectName      *string  `json:"projectName,omitempty"`
+	RunName          string   `json:"runName"`
+	Files            []string `json:"files"`
+	ClientMutationID *string  `json:"clientMutationId,omitempty"`
+}
+
+type MarkRunFilesUploadedPayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 type Mutation struct {
 }
 
@@ -198,6 +213,11 @@ type PageInfo struct {
 }
 
 type Query struct {
+}
+
+type RunFileUpload struct {
+	Name      string  `json:"name"`
+	UploadURL *string `json:"uploadUrl,omitempty"`
 }
 
 type ServerFeature struct {
