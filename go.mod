@@ -45,6 +45,7 @@ require (
 	golang.org/x/text v0.43.0
 	golang.org/x/time v0.16.0
 	golang.org/x/tools v0.52.0
+	gonum.org/v1/gonum v0.17.0
 	helm.sh/helm/v4 v4.3.1
 	honnef.co/go/tools v0.8.2
 	k8s.io/api v0.37.2

@@ -110,6 +110,10 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		Services: graph.Services{
 			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: history.New(s.store),
 			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store),
+	guard := access.NewGuard(s.store)
+	s.runs = run.New(s.store, run.Config{Guard: guard, Sweeps: sweep.NewDirectory(s.store), Logger: cfg.Logger, Now: cfg.Now})
+			Accounts: s.accounts, Guard: guard, Runs: s.runs, History: history.New(s.store),
+			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs}),
 		},
 		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
 	})

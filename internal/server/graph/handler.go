@@ -23,6 +23,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/store"
+	"github.com/kubewandb/kubewandb/internal/server/sweep"
 )
 
 const (
@@ -118,7 +119,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if state.unavailable.Load() {
 		outcome = OutcomeUnavailable
 	}
-	h.write(w, r, response, outcome)
+	h.write(w, r, response, outcome, state)
 	h.options.Observe(name, outcome, time.Since(start))
 }
 
@@ -142,7 +143,7 @@ func (h *Handler) run(ctx context.Context, params *graphql.RawParams) (response 
 	return response, operation.Operation.Name, outcome
 }
 
-func (h *Handler) write(w http.ResponseWriter, r *http.Request, response *graphql.Response, outcome string) {
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, response *graphql.Response, outcome string, state *requestState) {
 	if response == nil { // the client hung up
 		return
 	}
@@ -153,8 +154,11 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, response *graphq
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if outcome == OutcomeUnavailable && h.options.Unavailable != nil {
+	switch {
+	case outcome == OutcomeUnavailable && h.options.Unavailable != nil:
 		h.options.Unavailable(w)
+	case state.gone.Load():
+		w.WriteHeader(http.StatusNotFound)
 	}
 	_, _ = w.Write(body) // nobody is left to tell
 }
@@ -173,7 +177,11 @@ func WriteError(w http.ResponseWriter, status int, message string) {
 type stateKey struct{}
 
 // requestState is what resolvers' failures tell the handler.
-type requestState struct{ unavailable atomic.Bool }
+type requestState struct {
+	unavailable atomic.Bool
+	// gone: HTTP status 404 is what ends an agent.
+	gone atomic.Bool
+}
 
 var errInternal = errors.New("internal error")
 
@@ -196,6 +204,9 @@ func present(ctx context.Context, logger *slog.Logger, err error) *gqlerror.Erro
 		logger.WarnContext(ctx, "GraphQL resolver found no database", "error", err)
 		shown.Message = "the database does not answer"
 	case fault.Reason(err, "") != "":
+		if state, ok := ctx.Value(stateKey{}).(*requestState); ok && fault.Reason(err, "") == sweep.ReasonGone {
+			state.gone.Store(true)
+		}
 		shown.Message = fault.Message(err)
 	default:
 		logger.ErrorContext(ctx, "GraphQL resolver failed", "error", err)

@@ -194,3 +194,37 @@ func (s *Store) AttachRuns(ctx context.Context, project, sweep ID, names []strin
 	})
 	return n, err
 }
+
+// SweepNames returns the names of sweeps; those that do not exist are absent.
+func (s *Store) SweepNames(ctx context.Context, ids []ID) (map[ID]string, error) {
+	names := make(map[ID]string, len(ids))
+	if len(ids) == 0 {
+		return names, nil
+	}
+	var sweeps []Sweep
+	err := s.view(ctx, "read the names of sweeps", func(db bun.IDB) error {
+		return db.NewSelect().Model(&sweeps).Column("id", "name").Where("id IN (?)", bun.List(ids)).Scan(ctx)
+	})
+	for _, sweep := range sweeps {
+		names[sweep.ID] = string(sweep.Name)
+	}
+	return names, err
+}
+
+// CountSweepRuns counts the runs of a sweep.
+func (s *Store) CountSweepRuns(ctx context.Context, sweep ID) (n int64, err error) {
+	err = s.view(ctx, "count the sweep's runs", func(db bun.IDB) (err error) {
+		n, err = db.NewSelect().Model((*Run)(nil)).Where("sweep_id = ?", sweep).Count(ctx)
+		return err
+	})
+	return n, err
+}
+
+// SweepRuns returns the ids of a sweep's runs, oldest first.
+func (s *Store) SweepRuns(ctx context.Context, sweep ID) ([]ID, error) {
+	var runs []ID
+	err := s.view(ctx, "list the sweep's runs", func(db bun.IDB) error {
+		return db.NewSelect().Model((*Run)(nil)).Column("id").Where("sweep_id = ?", sweep).Order("id").Scan(ctx, &runs)
+	})
+	return runs, err
+}

@@ -11,6 +11,31 @@ import (
 	"time"
 )
 
+type AgentConnection struct {
+	Edges    []*AgentEdge `json:"edges"`
+	PageInfo *PageInfo    `json:"pageInfo"`
+}
+
+type AgentEdge struct {
+	Node   *Agent `json:"node"`
+	Cursor string `json:"cursor"`
+}
+
+type AgentHeartbeatInput struct {
+	ID      string  `json:"id"`
+	Metrics *string `json:"metrics,omitempty"`
+	// The names of the runs that the agent has: {"a": true}.
+	RunState         *string `json:"runState,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type AgentHeartbeatPayload struct {
+	Agent *Agent `json:"agent,omitempty"`
+	// A JSON list of at most one command.
+	Commands         string  `json:"commands"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 type APIKey struct {
 	ID string `json:"id"`
 	// The first characters of the key; the whole key where it was just made.
@@ -27,6 +52,20 @@ type APIKeyConnection struct {
 type APIKeyEdge struct {
 	Node   *APIKey `json:"node"`
 	Cursor string  `json:"cursor"`
+}
+
+type CreateAgentInput struct {
+	Host        string  `json:"host"`
+	EntityName  *string `json:"entityName,omitempty"`
+	ProjectName *string `json:"projectName,omitempty"`
+	// The short name of the sweep.
+	Sweep            string  `json:"sweep"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateAgentPayload struct {
+	Agent            *Agent  `json:"agent,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 type CreateInviteInput struct {
@@ -128,6 +167,16 @@ type DeleteInviteInput struct {
 
 type DeleteInvitePayload struct {
 	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteSweepInput struct {
+	ID               string  `json:"id"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteSweepPayload struct {
+	Success          bool    `json:"success"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -234,6 +283,16 @@ type ServerInfo struct {
 	Features []*ServerFeature `json:"features"`
 }
 
+type SweepConnection struct {
+	Edges    []*SweepEdge `json:"edges"`
+	PageInfo *PageInfo    `json:"pageInfo"`
+}
+
+type SweepEdge struct {
+	Node   *Sweep `json:"node"`
+	Cursor string `json:"cursor"`
+}
+
 type UpdateUserInput struct {
 	// The entity that projects are made in where none is named.
 	DefaultEntity    *string `json:"defaultEntity,omitempty"`
@@ -275,6 +334,33 @@ type UpsertBucketPayload struct {
 	// Whether the run was made by this call.
 	Inserted         *bool   `json:"inserted,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type UpsertSweepInput struct {
+	ID *string `json:"id,omitempty"`
+	// YAML.
+	Config      *string `json:"config,omitempty"`
+	Description *string `json:"description,omitempty"`
+	DisplayName *string `json:"displayName,omitempty"`
+	EntityName  *string `json:"entityName,omitempty"`
+	ProjectName *string `json:"projectName,omitempty"`
+	Controller  *string `json:"controller,omitempty"`
+	Scheduler   *string `json:"scheduler,omitempty"`
+	// Must be null or empty: this server has no queues.
+	LaunchScheduler        *string `json:"launchScheduler,omitempty"`
+	TemplateVariableValues *string `json:"templateVariableValues,omitempty"`
+	State                  *string `json:"state,omitempty"`
+	// The runs that belong to the sweep from the start: {"$or":[{"name":"a"}]}.
+	PriorRunsFilters *string `json:"priorRunsFilters,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type UpsertSweepPayload struct {
+	Sweep *Sweep `json:"sweep,omitempty"`
+	// What of the configuration has no effect.
+	ConfigValidationWarnings []string `json:"configValidationWarnings"`
+	Inserted                 bool     `json:"inserted"`
+	ClientMutationID         *string  `json:"clientMutationId,omitempty"`
 }
 
 type UserConnection struct {
