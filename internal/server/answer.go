@@ -72,6 +72,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		writeJSON(w, http.StatusConflict, failure{Error: "An administrator exists already.", Hint: hint})
 	case reason == account.ReasonRefused:
 		writeJSON(w, http.StatusUnauthorized, failure{Error: "The name or the password is wrong.", Hint: hint})
+	case reason == account.ReasonInUse:
+		writeJSON(w, http.StatusConflict, failure{Error: sentence(fault.Message(err)), Hint: hint})
 	case reason == account.ReasonNotFound:
 		writeJSON(w, http.StatusNotFound, failure{Error: "There is no such thing.", Hint: hint})
 	case reason == access.ReasonForbidden:

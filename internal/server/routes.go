@@ -12,9 +12,11 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/admin"
 	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
+	"github.com/kubewandb/kubewandb/internal/server/scim"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -41,6 +43,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("DELETE /api/keys/{id}", s.revokeKey)
 	mux.HandleFunc("GET /api/invitation", s.invitation)
 	mux.HandleFunc("POST /api/invitation", s.acceptInvitation)
+	mux.Handle("/api/admin/", s.administered(admin.Handler(admin.Options{Accounts: s.accounts, Host: s.host.String(), Fail: s.fail})))
+	mux.Handle("/scim/", s.administered(scim.Handler(scim.Options{Accounts: s.accounts, Host: s.host.String(), Fail: s.fail})))
 	mux.HandleFunc("GET /oidc/auth", s.administrator)
 	mux.HandleFunc("GET /oidc/login", s.beginSignOn)
 	mux.HandleFunc("GET /oidc/callback", s.finishSignOn)

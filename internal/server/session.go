@@ -143,3 +143,25 @@ func (s *Server) administrator(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Wandb-User-Email", user.Email)
 	writeJSON(w, http.StatusOK, map[string]any{"user": toUserJSON(user)})
 }
+
+// administered lets only administrators of the instance through, by API key, access token or session.
+func (s *Server) administered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setAPIHeaders(w)
+		w.Header().Set("Cache-Control", "no-store")
+		user, err := s.authenticate(w, r)
+		switch {
+		case fault.Reason(err, "") == account.ReasonRefused:
+			if r.Header.Get("Authorization") != "" { // a browser, which sends a cookie, would ask its user for a password
+				w.Header().Set("WWW-Authenticate", `Bearer realm="W&B API key"`)
+			}
+			writeJSON(w, http.StatusUnauthorized, failure{Error: "An administrator's API key is needed.", Hint: "Get one at " + s.host.String() + "/authorize."})
+		case err != nil:
+			s.fail(w, r, err)
+		case !user.Admin:
+			writeJSON(w, http.StatusForbidden, failure{Error: "This user is no administrator."})
+		default:
+			next.ServeHTTP(w, r.WithContext(account.WithUser(r.Context(), user)))
+		}
+	})
+}

@@ -127,3 +127,19 @@ func folded(s *string) *store.Text {
 	f := fold(*s)
 	return text(&f)
 }
+
+// CreateDirectoryUser makes a user for a directory, which calls it n.Username. Where that is no username of ours, such as an
+// email address, one is made of it, and the directory's name is kept beside.
+func (s *Service) CreateDirectoryUser(ctx context.Context, n NewUser) (User, error) {
+	if CheckUsername(n.Username) == nil {
+		return s.CreateUser(ctx, n)
+	}
+	if len(n.Username) > maxEmail {
+		return User{}, invalid("userName", "use at most %d bytes", maxEmail)
+	}
+	n.LoginName = n.Username
+	return unused(usernameFrom(n.Username), func(username string) (User, error) {
+		n.Username = username
+		return s.CreateUser(ctx, n)
+	})
+}

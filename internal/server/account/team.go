@@ -184,8 +184,18 @@ func (s *Service) Members(ctx context.Context, entity store.ID) ([]Member, error
 	return members, nil
 }
 
-// SetMember adds a member to an entity, or changes its role.
+// SetMember adds a member to an entity, or changes its role. A service account stays in its own team.
 func (s *Service) SetMember(ctx context.Context, entity store.ID, u User, role Role) error {
+	if role < RoleViewer || role > RoleAdmin {
+		return invalid("role", "the role is viewer, member or admin")
+	}
+	if u.Service {
+		if was, err := s.store.RoleOf(ctx, entity, u.ID); err != nil {
+			return err
+		} else if was == store.RoleNone {
+			return invalid("username", "a service account belongs to its own team")
+		}
+	}
 	err := s.store.SetMember(ctx, store.Member{EntityID: entity, UserID: u.ID, Role: int64(role), JoinedAt: store.At(s.now())})
 	if errors.Is(err, store.ErrNotFound) {
 		return missing("add the member", "there is no such team", "")

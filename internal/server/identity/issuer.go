@@ -77,7 +77,9 @@ func (i *issuer) describe(ctx context.Context) (*oidc.Provider, error) {
 	return nil, i.err
 }
 
-func (i *issuer) context(ctx context.Context) context.Context { return oidc.ClientContext(ctx, i.client) }
+func (i *issuer) context(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, i.client)
+}
 
 // verify checks a token's signature, issuer, audience and time, and returns who it names.
 func (i *issuer) verify(ctx context.Context, raw string, audiences []string) (*oidc.IDToken, error) {
