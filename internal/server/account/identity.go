@@ -33,6 +33,14 @@ type Identity struct {
 	Login, Name string
 }
 
+// check refuses an identity that names nobody, which could otherwise be taken for anybody.
+func (id Identity) check() error {
+	if id.Issuer == "" || id.Subject == "" || len(id.Issuer) > maxIssuer || len(id.Subject) > maxSubject {
+		return noAccount("the identity provider names nobody", "")
+	}
+	return nil
+}
+
 // IdentityPolicy says what an identity without a linked user may become.
 type IdentityPolicy struct {
 	// Provision makes a user at the first sign-in.
@@ -44,6 +52,9 @@ type IdentityPolicy struct {
 // SignInIdentity begins a session for the user that an identity belongs to, and finds or makes that user as the policy
 // allows. Who is the very first user becomes administrator.
 func (s *Service) SignInIdentity(ctx context.Context, id Identity, policy IdentityPolicy) (User, Session, error) {
+	if err := id.check(); err != nil {
+		return User{}, Session{}, err
+	}
 	user, err := s.UserByIdentity(ctx, id)
 	if fault.Reason(err, "") == ReasonNoAccount {
 		user, err = s.adopt(ctx, id, policy)
@@ -58,8 +69,8 @@ func (s *Service) SignInIdentity(ctx context.Context, id Identity, policy Identi
 // UserByIdentity returns the user that an identity is linked with; ReasonNoAccount where there is none, and where the user
 // was disabled.
 func (s *Service) UserByIdentity(ctx context.Context, id Identity) (User, error) {
-	if id.Issuer == "" || id.Subject == "" || len(id.Issuer) > maxIssuer || len(id.Subject) > maxSubject {
-		return User{}, noAccount("the identity provider names nobody", "")
+	if err := id.check(); err != nil {
+		return User{}, err
 	}
 	row, err := s.store.UserByIdentity(ctx, digest(id.Issuer), id.Subject)
 	switch {
