@@ -95,33 +95,18 @@ func migrateCommand(s *settings) *cobra.Command {
 }
 
 func adminCommand(s *settings) *cobra.Command {
-	admin := &cobra.Command{
+	root := &cobra.Command{
 		Use: "admin", Short: "Administer accounts; prints JSON",
 		Long: "Administer accounts. The commands work on the server's database, beside a running server, and print JSON.",
 	}
-	user := &cobra.Command{Use: "user", Short: "Create, list and delete users"}
-	user.AddCommand(userCreateCommand(s), userListCommand(s), userSetPasswordCommand(s), userDeleteCommand(s))
+	user := &cobra.Command{Use: "user", Short: "Create, list, change and delete users"}
+	user.AddCommand(userCreateCommand(s), userListCommand(s), userSetPasswordCommand(s), userDeleteCommand(s), userLinkCommand(s),
+		userSetActiveCommand(s, "disable", "Stop a user's keys and sessions at once", true),
+		userSetActiveCommand(s, "enable", "Let a disabled user's keys and password work again", false))
 	key := &cobra.Command{Use: "key", Short: "Create, list and revoke API keys"}
 	key.AddCommand(keyCreateCommand(s), keyListCommand(s), keyRevokeCommand(s))
-	admin.AddCommand(user, key)
-	return admin
-}
-
-type userOutput struct {
-	ID        string    `json:"id"`
-	Username  string    `json:"username"`
-	Email     string    `json:"email"`
-	Name      string    `json:"name"`
-	Admin     bool      `json:"admin"`
-	CreatedAt time.Time `json:"createdAt"`
-	// Password is there where it was generated, and only then.
-	Password string `json:"password,omitempty"`
-}
-
-func toUserOutput(u account.User) userOutput {
-	return userOutput{
-		ID: strconv.FormatInt(int64(u.ID), 10), Username: u.Username, Email: u.Email, Name: u.Name, Admin: u.Admin, CreatedAt: u.CreatedAt,
-	}
+	root.AddCommand(user, key, teamCommand(s), orgCommand(s), memberCommand(s), serviceCommand(s))
+	return root
 }
 
 type keyOutput struct {

@@ -35,8 +35,9 @@ func main() {
 // settings are the flags that more than one command has, and those of serve.
 type settings struct {
 	server.Config
-	banners  string
-	logLevel string
+	banners        string
+	logLevel       string
+	noProvisioning bool
 }
 
 func command() *cobra.Command {
@@ -73,6 +74,7 @@ func serveCommand(s *settings) *cobra.Command {
 				return err
 			}
 			s.Logger, s.Pages = logger, webui.App()
+			s.applyIdentity()
 			s.Banners = json.RawMessage(strings.TrimSpace(s.banners))
 			return server.Run(cmd.Context(), s.Config)
 		},
@@ -83,6 +85,7 @@ func serveCommand(s *settings) *cobra.Command {
 	f.StringVar(&s.MetricsListen, "metrics-listen", server.DefaultMetricsListen, "address of Prometheus metrics at /metrics; empty means none")
 	f.Var((*secret)(&s.License), "license", "licence token; better as a variable")
 	f.DurationVar(&s.SessionLength, "session-length", account.DefaultSessionLength, "how long a browser stays signed in after its last visit")
+	s.identityFlags(f)
 	f.StringVar(&s.banners, "banners", "", "JSON of the banners that the pages show")
 	f.IntVar(&s.ProxyHops, "proxy-hops", 1, "proxies in front that append to X-Forwarded-For; 0 means that the header is not trusted")
 	f.Float64Var(&s.RateLimit, "rate-limit", 0, "batches of metrics per second that one user may send in the long run, and four times as many GraphQL operations; 0 means no limit")
@@ -96,27 +99,6 @@ func (s *settings) logger(w io.Writer) (*slog.Logger, error) {
 		return nil, fmt.Errorf("read LOG_LEVEL: %w", err)
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
-}
-
-// fromEnvironment sets each configuration flag that the command line leaves alone from its variable. Flags that are
-// arguments of one call, such as --username, have none: a shell's USERNAME means something else.
-func fromEnvironment(cmd *cobra.Command, lookup func(string) (string, bool)) error {
-	var failed error
-	set := func(f *pflag.Flag) {
-		name := strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok || f.Changed || failed != nil || f.Name == "help" || f.Name == "version" {
-			return
-		}
-		if err := f.Value.Set(value); err != nil {
-			failed = fmt.Errorf("read %s: %w", name, err)
-		}
-	}
-	cmd.InheritedFlags().VisitAll(set)
-	if cmd.Name() == "serve" || cmd.Name() == "probe" {
-		cmd.LocalFlags().VisitAll(set)
-	}
-	return failed
 }
 
 // secret is a flag whose value is never shown.

@@ -20,6 +20,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/admin"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/test/mysql"
 )
@@ -65,7 +66,7 @@ func (sh shell) must(t *testing.T, into any, input string, arguments ...string) 
 
 func TestAccountsFromAShell(t *testing.T) {
 	each(t, func(t *testing.T, sh shell) {
-		var created, second userOutput
+		var created, second admin.User
 		sh.must(t, &created, "", "admin", "user", "create", "--username", "ada", "--email", "ada@example.com", "--name", "Ada L.", "--admin")
 		if created.Username != "ada" || !created.Admin || created.Name != "Ada L." || len(created.Password) < 20 {
 			t.Errorf("created %+v", created)
@@ -76,7 +77,7 @@ func TestAccountsFromAShell(t *testing.T) {
 		if second.Admin || second.Name != "ci" || strings.Contains(text, "violet") || strings.Contains(text, chosen) {
 			t.Errorf("created %s", text)
 		}
-		var users []userOutput
+		var users []admin.User
 		sh.must(t, &users, "", "admin", "user", "list")
 		if len(users) != 2 || users[0].ID != created.ID || users[1].Username != "ci" || users[0].Password != "" {
 			t.Errorf("users are %+v", users)
@@ -113,7 +114,7 @@ func TestAccountsFromAShell(t *testing.T) {
 			t.Errorf("the chosen key belongs to %+v, %v", user, err)
 		}
 
-		var changed userOutput
+		var changed admin.User
 		sh.must(t, &changed, "", "admin", "user", "set-password", "--username", "ada")
 		if _, _, err := accounts.SignIn(t.Context(), "ada", redact.Secret(changed.Password), "test"); err != nil || changed.Password == created.Password {
 			t.Errorf("the new password: %v", err)
@@ -177,7 +178,7 @@ func TestCommandsRunBesideEachOther(t *testing.T) {
 		if err := errors.Join(results...); err != nil {
 			t.Error(err)
 		}
-		var users []userOutput
+		var users []admin.User
 		if sh.must(t, &users, "", "admin", "user", "list"); len(users) != commands+1 {
 			t.Errorf("%d users exist, want %d", len(users), commands+1)
 		}
@@ -199,7 +200,7 @@ func oneOf(t *testing.T, accounts *account.Service) account.User {
 
 func TestMistakesAreExplained(t *testing.T) {
 	sh := shell{[]string{"--data-dir", t.TempDir()}}
-	sh.must(t, &userOutput{}, "", "admin", "user", "create", "--username", "ada", "--email", "ada@example.com", "--no-password")
+	sh.must(t, &admin.User{}, "", "admin", "user", "create", "--username", "ada", "--email", "ada@example.com", "--no-password")
 	secretKey := "short-canary"
 	for sentence, c := range map[string]struct {
 		arguments []string

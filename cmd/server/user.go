@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/admin"
 )
 
 func userCreateCommand(s *settings) *cobra.Command {
@@ -43,7 +44,7 @@ func userCreateCommand(s *settings) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		out := toUserOutput(user)
+		out := admin.UserOf(user)
 		out.Password = generated.Reveal()
 		return out, nil
 	})
@@ -73,9 +74,9 @@ func chooseKey(key string, input lines) (redact.Secret, error) {
 func userListCommand(s *settings) *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List users, oldest first", Args: cobra.NoArgs}
 	list.RunE = s.administer(func(ctx context.Context, _ *cobra.Command, accounts *account.Service) (any, error) {
-		users := []userOutput{}
+		users := []admin.User{}
 		err := accounts.Users(ctx, func(u account.User) error {
-			users = append(users, toUserOutput(u))
+			users = append(users, admin.UserOf(u))
 			return nil
 		})
 		return users, err
@@ -106,7 +107,7 @@ func userSetPasswordCommand(s *settings) *cobra.Command {
 		if err := accounts.SetPassword(ctx, user, password); err != nil {
 			return nil, err
 		}
-		out := toUserOutput(user)
+		out := admin.UserOf(user)
 		out.Password = generated.Reveal()
 		return out, nil
 	})
@@ -126,9 +127,51 @@ func userDeleteCommand(s *settings) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		return toUserOutput(user), accounts.DeleteUser(ctx, user)
+		return admin.UserOf(user), accounts.DeleteUser(ctx, user)
 	})
 	return del
+}
+
+func userLinkCommand(s *settings) *cobra.Command {
+	var username, issuer, subject string
+	link := &cobra.Command{
+		Use: "link", Short: "Let an identity of a provider sign in as a user", Args: cobra.NoArgs,
+		Long: "Let an identity of a provider sign in as a user. A service account may be linked as well: programs then exchange identity " +
+			"tokens of that subject for access tokens.",
+		Example: "  server admin user link --username ada --issuer https://id.example.com --subject 248289761001",
+	}
+	f := link.Flags()
+	f.StringVar(&username, "username", "", "the user")
+	f.StringVar(&issuer, "issuer", "", "URL of the provider, as OIDC_ISSUER names it")
+	f.StringVar(&subject, "subject", "", "what the provider calls the user: the claim \"sub\"")
+	require(link, "username", "issuer", "subject")
+	link.RunE = s.administer(func(ctx context.Context, _ *cobra.Command, accounts *account.Service) (any, error) {
+		user, err := accounts.UserByUsername(ctx, username)
+		if err != nil {
+			return nil, err
+		}
+		return admin.UserOf(user), accounts.LinkIdentity(ctx, user, issuer, subject)
+	})
+	return link
+}
+
+func userSetActiveCommand(s *settings, name, short string, disabled bool) *cobra.Command {
+	var username string
+	set := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs}
+	set.Flags().StringVar(&username, "username", "", "the user")
+	require(set, "username")
+	set.RunE = s.administer(func(ctx context.Context, _ *cobra.Command, accounts *account.Service) (any, error) {
+		user, err := accounts.UserByUsername(ctx, username)
+		if err != nil {
+			return nil, err
+		}
+		if err := accounts.UpdateUser(ctx, user, account.Change{Disabled: &disabled}); err != nil {
+			return nil, err
+		}
+		user.Disabled = disabled
+		return admin.UserOf(user), nil
+	})
+	return set
 }
 
 // require marks flags without which a command makes no sense.

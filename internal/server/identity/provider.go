@@ -61,6 +61,16 @@ func (c Config) Check() error {
 	return errors.Join(problems...)
 }
 
+// CheckMethod tells what is wrong with the name of a flow. The implicit flow, which hands tokens to the browser's address
+// bar, is accepted in configurations and never used.
+func CheckMethod(method string) error {
+	switch method {
+	case "", "pkce", "implicit":
+		return nil
+	}
+	return fmt.Errorf("OIDC_AUTH_METHOD is %q and must be pkce or implicit", method)
+}
+
 func checkIssuer(issuer string) error {
 	if issuer == "" {
 		return nil
