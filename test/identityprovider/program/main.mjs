@@ -1,0 +1,48 @@
+// An OpenID Connect provider on loopback, for tests. Its clients and users come as JSON on standard input; it prints its
+// issuer as JSON and serves until standard input ends. The page to sign in at is the library's own: any password is right.
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { generateKeyPair, exportJWK, SignJWT } from "jose";
+import Provider from "oidc-provider";
+
+const lines = process.stdin[Symbol.asyncIterator]();
+const config = JSON.parse((await lines.next()).value.toString());
+
+const { privateKey } = await generateKeyPair("RS256", { extractable: true });
+const key = { ...(await exportJWK(privateKey)), kid: "tests", alg: "RS256", use: "sig" };
+
+const server = createServer();
+server.listen(0, "127.0.0.1");
+await once(server, "listening");
+const issuer = `http://127.0.0.1:${server.address().port}`;
+
+const provider = new Provider(issuer, {
+  clients: config.clients,
+  jwks: { keys: [key] },
+  pkce: { required: () => true, methods: ["S256"] },
+  claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "preferred_username"] },
+  conformIdTokenClaims: config.claimsFromUserInfo,
+  cookies: { keys: ["for tests only"] },
+  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...config.users[id] }) }),
+});
+const answer = provider.callback();
+
+// Beside the provider, /mint signs whatever claims it is sent: tokens of other programs, and such as none would have.
+async function collect(request) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  return Buffer.concat(parts).toString();
+}
+
+server.on("request", (request, response) => {
+  if (request.url !== "/mint") return answer(request, response);
+  collect(request)
+    .then((text) => JSON.parse(text))
+    .then((claims) => new SignJWT(claims).setProtectedHeader({ alg: "RS256", kid: "tests" }).sign(privateKey))
+    .then((token) => response.end(token))
+    .catch((error) => response.writeHead(500).end(String(error)));
+});
+
+console.log(JSON.stringify({ issuer }));
+await lines.next();
+process.exit(0);

@@ -1,0 +1,197 @@
+// Package identityprovider starts a real OpenID Connect provider on loopback: the npm package oidc-provider in a process of
+// its own.
+//
+// It lives in the user's cache folder, installed once from a lock file that pins every package by hash.
+package identityprovider
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+//go:embed program/package.json program/package-lock.json program/main.mjs
+var program embed.FS
+
+const (
+	// installTimeout leaves room for a slow network; the packages are about 2 MB.
+	installTimeout = 5 * time.Minute
+	startTimeout   = 30 * time.Second
+)
+
+// Client is a program that the provider knows, in the words of OpenID Connect's registration.
+type Client struct {
+	ID           string   `json:"client_id"`
+	Secret       string   `json:"client_secret,omitempty"`
+	RedirectURIs []string `json:"redirect_uris"`
+	// AuthMethod is "none" for a public client, and empty for one with a secret.
+	AuthMethod string `json:"token_endpoint_auth_method,omitempty"`
+}
+
+// User is somebody who can sign in at the provider. A nil EmailVerified says nothing about it.
+type User struct {
+	Email         string `json:"email,omitempty"`
+	EmailVerified *bool  `json:"email_verified,omitempty"`
+	Name          string `json:"name,omitempty"`
+	Login         string `json:"preferred_username,omitempty"`
+}
+
+// Options set up a provider.
+type Options struct {
+	Clients []Client `json:"clients"`
+	// Users by what the provider calls them: their subject, and what they type as login.
+	Users map[string]User `json:"users"`
+	// ClaimsFromUserInfo makes tokens hold no more than the subject.
+	ClaimsFromUserInfo bool `json:"claimsFromUserInfo"`
+}
+
+// Provider is a running one.
+type Provider struct {
+	// Issuer is its URL.
+	Issuer string
+
+	stop func()
+}
+
+// Start runs a provider until the test ends.
+func Start(t testing.TB, options Options) *Provider {
+	t.Helper()
+	folder, err := installed()
+	if err != nil {
+		t.Fatalf("install the identity provider: %v", err)
+	}
+	cmd := exec.Command("node", filepath.Join(folder, "main.mjs"))
+	var output bytes.Buffer
+	cmd.Stderr = &output
+	input, inErr := cmd.StdinPipe()
+	answers, outErr := cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
+		t.Fatalf("start the identity provider: %v", err)
+	}
+	p := &Provider{stop: sync.OnceFunc(func() {
+		_ = input.Close() // it ends by itself
+		_ = cmd.Wait()
+	})}
+	t.Cleanup(p.stop)
+	guard := time.AfterFunc(startTimeout, func() { _ = cmd.Process.Kill() })
+	defer guard.Stop()
+	if err := json.NewEncoder(input).Encode(options); err != nil {
+		t.Fatalf("configure the identity provider: %v", err)
+	}
+	line, err := bufio.NewReader(answers).ReadBytes('\n')
+	var started struct {
+		Issuer string `json:"issuer"`
+	}
+	if err := errors.Join(err, json.Unmarshal(line, &started)); err != nil {
+		p.stop()
+		t.Fatalf("the identity provider did not start: %v: %s", err, output.String())
+	}
+	p.Issuer = started.Issuer
+	return p
+}
+
+// Stop ends it early.
+func (p *Provider) Stop() { p.stop() }
+
+// Mint returns a token with these claims that the provider's key has signed.
+func (p *Provider) Mint(t testing.TB, claims map[string]any) string {
+	t.Helper()
+	body, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Issuer+"/mint", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatalf("mint a token: %v", err)
+	}
+	defer response.Body.Close()
+	token, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("mint a token: %d %s %v", response.StatusCode, token, err)
+	}
+	return strings.TrimSpace(string(token))
+}
+
+var installed = sync.OnceValues(install)
+
+func install() (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
+	defer cancel()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache folder: %w", err)
+	}
+	cache = filepath.Join(cache, "kubewandb")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", fmt.Errorf("make the cache folder: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(cache, "identityprovider.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("lock the folder: %w", err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return "", fmt.Errorf("lock the folder: %w", err)
+	}
+	files := map[string][]byte{}
+	sum := sha256.New()
+	for _, name := range []string{"package.json", "package-lock.json", "main.mjs"} {
+		if files[name], err = program.ReadFile("program/" + name); err != nil {
+			return "", fmt.Errorf("read the program: %w", err)
+		}
+		_, _ = sum.Write(files[name])
+	}
+	folder := filepath.Join(cache, "identityprovider-"+hex.EncodeToString(sum.Sum(nil)[:6]))
+	complete := filepath.Join(folder, "complete")
+	if _, err := os.Stat(complete); err == nil {
+		return folder, nil
+	}
+	if err := build(ctx, folder, files); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(complete, nil, 0o644); err != nil {
+		return "", fmt.Errorf("finish the folder: %w", err)
+	}
+	return folder, nil
+}
+
+func build(ctx context.Context, folder string, files map[string][]byte) error {
+	if err := os.RemoveAll(folder); err != nil {
+		return fmt.Errorf("remove an unfinished folder: %w", err)
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make the folder: %w", err)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
+			return fmt.Errorf("write the program: %w", err)
+		}
+	}
+	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = folder
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run npm: %w: %s", err, output[max(0, len(output)-2000):])
+	}
+	return nil
+}
