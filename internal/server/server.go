@@ -105,20 +105,18 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.licensed(ctx)
 	s.health = &health{store: s.store}
 	s.guard = access.NewGuard(s.store)
-	s.runs = run.New(s.store, run.Config{Guard: s.guard, ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now})
+	s.runs = run.New(s.store, run.Config{
+		Guard: s.guard, Sweeps: sweep.NewDirectory(s.store), ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now,
+	})
 	s.graph = graph.NewHandler(graph.Options{
 		Services: graph.Services{
 			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: history.New(s.store),
-			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store),
-	guard := access.NewGuard(s.store)
-	s.runs = run.New(s.store, run.Config{Guard: guard, Sweeps: sweep.NewDirectory(s.store), Logger: cfg.Logger, Now: cfg.Now})
-			Accounts: s.accounts, Guard: guard, Runs: s.runs, History: history.New(s.store),
 			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs}),
 		},
 		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
 	})
 	s.ingest = ingest.New(s.store, ingest.Config{
-		Guard: access.NewGuard(s.store), Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,
+		Guard: s.guard, Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,
 		Limit:    func(user store.ID) time.Duration { return s.limits.Take(user, limit.Metrics) },
 		Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now,
 	})
