@@ -112,6 +112,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		Services: graph.Services{
 			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: history.New(s.store),
 			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs}),
+			Accounts: s.accounts, Guard: guard, Runs: s.runs, History: history.New(s.store, history.Config{Logger: cfg.Logger, Now: cfg.Now}),
+			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store),
 		},
 		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
 	})

@@ -237,6 +237,24 @@ type ComplexityRoot struct {
 		VersionOnThisInstanceString func(childComplexity int) int
 	}
 
+	LogLine struct {
+		Label     func(childComplexity int) int
+		Level     func(childComplexity int) int
+		Line      func(childComplexity int) int
+		Number    func(childComplexity int) int
+		Timestamp func(childComplexity int) int
+	}
+
+	LogLineConnection struct {
+		Edges    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	LogLineEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	MarkRunFilesUploadedPayload struct {
 		ClientMutationID func(childComplexity int) int
 		Success          func(childComplexity int) int
@@ -256,6 +274,7 @@ type ComplexityRoot struct {
 		DeleteSweep          func(childComplexity int, input model.DeleteSweepInput) int
 		GenerateAPIKey       func(childComplexity int, input model.GenerateAPIKeyInput) int
 		MarkRunFilesUploaded func(childComplexity int, input model.MarkRunFilesUploadedInput) int
+		RewindRun            func(childComplexity int, input model.RewindRunInput) int
 		UpdateUser           func(childComplexity int, input model.UpdateUserInput) int
 		UpsertBucket         func(childComplexity int, input model.UpsertBucketInput) int
 		UpsertSweep          func(childComplexity int, input model.UpsertSweepInput) int
@@ -278,6 +297,11 @@ type ComplexityRoot struct {
 	PageInfo struct {
 		EndCursor   func(childComplexity int) int
 		HasNextPage func(childComplexity int) int
+	}
+
+	ParquetHistory struct {
+		LiveData    func(childComplexity int) int
+		ParquetUrls func(childComplexity int) int
 	}
 
 	Project struct {
@@ -307,36 +331,53 @@ type ComplexityRoot struct {
 		Viewer       func(childComplexity int) int
 	}
 
+	RewindRunPayload struct {
+		ClientMutationID func(childComplexity int) int
+		RewoundRun       func(childComplexity int) int
+	}
+
 	Run struct {
-		Commit         func(childComplexity int) int
-		Config         func(childComplexity int) int
-		CreatedAt      func(childComplexity int) int
-		Description    func(childComplexity int) int
-		DisplayName    func(childComplexity int) int
-		Exitcode       func(childComplexity int) int
-		Failed         func(childComplexity int) int
-		FileCount      func(childComplexity int) int
-		Files          func(childComplexity int, names []string, after *string, first *int, pattern *string) int
-		Group          func(childComplexity int) int
-		HeartbeatAt    func(childComplexity int) int
-		Host           func(childComplexity int) int
-		ID             func(childComplexity int) int
-		JobType        func(childComplexity int) int
-		Name           func(childComplexity int) int
-		Notes          func(childComplexity int) int
-		Project        func(childComplexity int) int
-		ProjectID      func(childComplexity int) int
-		ReadOnly       func(childComplexity int) int
-		RunInfo        func(childComplexity int) int
-		Running        func(childComplexity int) int
-		ShouldStop     func(childComplexity int) int
-		State          func(childComplexity int) int
-		Stopped        func(childComplexity int) int
-		SummaryMetrics func(childComplexity int, keys []string) int
-		SweepName      func(childComplexity int) int
-		Tags           func(childComplexity int) int
-		User           func(childComplexity int) int
-		WandbConfig    func(childComplexity int, keys []string) int
+		Commit           func(childComplexity int) int
+		Config           func(childComplexity int) int
+		CreatedAt        func(childComplexity int) int
+		Description      func(childComplexity int) int
+		DisplayName      func(childComplexity int) int
+		Events           func(childComplexity int, samples *int) int
+		EventsLineCount  func(childComplexity int) int
+		EventsTail       func(childComplexity int) int
+		Exitcode         func(childComplexity int) int
+		Failed           func(childComplexity int) int
+		FileCount        func(childComplexity int) int
+		Files            func(childComplexity int, names []string, after *string, first *int, pattern *string) int
+		Group            func(childComplexity int) int
+		HeartbeatAt      func(childComplexity int) int
+		History          func(childComplexity int, samples *int, minStep *int64, maxStep *int64) int
+		HistoryKeys      func(childComplexity int) int
+		HistoryLineCount func(childComplexity int) int
+		HistoryTail      func(childComplexity int) int
+		Host             func(childComplexity int) int
+		ID               func(childComplexity int) int
+		JobType          func(childComplexity int) int
+		LogLineCount     func(childComplexity int) int
+		LogLines         func(childComplexity int, first *int, after *string, last *int, useImprovedPagination *bool) int
+		Name             func(childComplexity int) int
+		Notes            func(childComplexity int) int
+		ParquetHistory   func(childComplexity int, liveKeys []string) int
+		Project          func(childComplexity int) int
+		ProjectID        func(childComplexity int) int
+		ReadOnly         func(childComplexity int) int
+		RunInfo          func(childComplexity int) int
+		Running          func(childComplexity int) int
+		SampledHistory   func(childComplexity int, specs []string) int
+		ShouldStop       func(childComplexity int) int
+		State            func(childComplexity int) int
+		Stopped          func(childComplexity int) int
+		SummaryMetrics   func(childComplexity int, keys []string) int
+		SweepName        func(childComplexity int) int
+		SystemMetrics    func(childComplexity int) int
+		Tags             func(childComplexity int) int
+		User             func(childComplexity int) int
+		WandbConfig      func(childComplexity int, keys []string) int
 	}
 
 	RunFileUpload struct {
@@ -466,6 +507,7 @@ type MutationResolver interface {
 	CreateRunFiles(ctx context.Context, input model.CreateRunFilesInput) (*model.CreateRunFilesPayload, error)
 	MarkRunFilesUploaded(ctx context.Context, input model.MarkRunFilesUploadedInput) (*model.MarkRunFilesUploadedPayload, error)
 	DeleteFiles(ctx context.Context, input model.DeleteFilesInput) (*model.DeleteFilesPayload, error)
+	RewindRun(ctx context.Context, input model.RewindRunInput) (*model.RewindRunPayload, error)
 	UpsertBucket(ctx context.Context, input model.UpsertBucketInput) (*model.UpsertBucketPayload, error)
 	UpsertSweep(ctx context.Context, input model.UpsertSweepInput) (*model.UpsertSweepPayload, error)
 	DeleteSweep(ctx context.Context, input model.DeleteSweepInput) (*model.DeleteSweepPayload, error)
@@ -509,6 +551,18 @@ type RunResolver interface {
 	RunInfo(ctx context.Context, obj *model.Run) (*run.Info, error)
 	Files(ctx context.Context, obj *model.Run, names []string, after *string, first *int, pattern *string) (*model.FileConnection, error)
 	FileCount(ctx context.Context, obj *model.Run) (int, error)
+	HistoryKeys(ctx context.Context, obj *model.Run) (json.RawMessage, error)
+	HistoryLineCount(ctx context.Context, obj *model.Run) (*int, error)
+	EventsLineCount(ctx context.Context, obj *model.Run) (*int, error)
+	LogLineCount(ctx context.Context, obj *model.Run) (*int, error)
+	HistoryTail(ctx context.Context, obj *model.Run) (*string, error)
+	EventsTail(ctx context.Context, obj *model.Run) (*string, error)
+	History(ctx context.Context, obj *model.Run, samples *int, minStep *int64, maxStep *int64) ([]string, error)
+	Events(ctx context.Context, obj *model.Run, samples *int) ([]string, error)
+	SampledHistory(ctx context.Context, obj *model.Run, specs []string) ([]json.RawMessage, error)
+	ParquetHistory(ctx context.Context, obj *model.Run, liveKeys []string) (*model.ParquetHistory, error)
+	LogLines(ctx context.Context, obj *model.Run, first *int, after *string, last *int, useImprovedPagination *bool) (*model.LogLineConnection, error)
+	SystemMetrics(ctx context.Context, obj *model.Run) (*string, error)
 }
 type SweepResolver interface {
 	State(ctx context.Context, obj *model.Sweep) (string, error)
@@ -1209,6 +1263,63 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LocalVersionInfo.VersionOnThisInstanceString(childComplexity), true
 
+	case "LogLine.label":
+		if e.ComplexityRoot.LogLine.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.Label(childComplexity), true
+	case "LogLine.level":
+		if e.ComplexityRoot.LogLine.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.Level(childComplexity), true
+	case "LogLine.line":
+		if e.ComplexityRoot.LogLine.Line == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.Line(childComplexity), true
+	case "LogLine.number":
+		if e.ComplexityRoot.LogLine.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.Number(childComplexity), true
+	case "LogLine.timestamp":
+		if e.ComplexityRoot.LogLine.Timestamp == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.Timestamp(childComplexity), true
+
+	case "LogLineConnection.edges":
+		if e.ComplexityRoot.LogLineConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLineConnection.Edges(childComplexity), true
+	case "LogLineConnection.pageInfo":
+		if e.ComplexityRoot.LogLineConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLineConnection.PageInfo(childComplexity), true
+
+	case "LogLineEdge.cursor":
+		if e.ComplexityRoot.LogLineEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLineEdge.Cursor(childComplexity), true
+	case "LogLineEdge.node":
+		if e.ComplexityRoot.LogLineEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLineEdge.Node(childComplexity), true
+
 	case "MarkRunFilesUploadedPayload.clientMutationId":
 		if e.ComplexityRoot.MarkRunFilesUploadedPayload.ClientMutationID == nil {
 			break
@@ -1365,6 +1476,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MarkRunFilesUploaded(childComplexity, args["input"].(model.MarkRunFilesUploadedInput)), true
+	case "Mutation.rewindRun":
+		if e.ComplexityRoot.Mutation.RewindRun == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rewindRun_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RewindRun(childComplexity, args["input"].(model.RewindRunInput)), true
 	case "Mutation.updateUser":
 		if e.ComplexityRoot.Mutation.UpdateUser == nil {
 			break
@@ -1466,6 +1588,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PageInfo.HasNextPage(childComplexity), true
+
+	case "ParquetHistory.liveData":
+		if e.ComplexityRoot.ParquetHistory.LiveData == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParquetHistory.LiveData(childComplexity), true
+	case "ParquetHistory.parquetUrls":
+		if e.ComplexityRoot.ParquetHistory.ParquetUrls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParquetHistory.ParquetUrls(childComplexity), true
 
 	case "Project.access":
 		if e.ComplexityRoot.Project.Access == nil {
@@ -1641,6 +1776,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
 
+	case "RewindRunPayload.clientMutationId":
+		if e.ComplexityRoot.RewindRunPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RewindRunPayload.ClientMutationID(childComplexity), true
+	case "RewindRunPayload.rewoundRun":
+		if e.ComplexityRoot.RewindRunPayload.RewoundRun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RewindRunPayload.RewoundRun(childComplexity), true
+
 	case "Run.commit":
 		if e.ComplexityRoot.Run.Commit == nil {
 			break
@@ -1671,6 +1819,29 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.DisplayName(childComplexity), true
+	case "Run.events":
+		if e.ComplexityRoot.Run.Events == nil {
+			break
+		}
+
+		args, err := ec.field_Run_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.Events(childComplexity, args["samples"].(*int)), true
+	case "Run.eventsLineCount":
+		if e.ComplexityRoot.Run.EventsLineCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.EventsLineCount(childComplexity), true
+	case "Run.eventsTail":
+		if e.ComplexityRoot.Run.EventsTail == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.EventsTail(childComplexity), true
 	case "Run.exitcode":
 		if e.ComplexityRoot.Run.Exitcode == nil {
 			break
@@ -1712,6 +1883,35 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.HeartbeatAt(childComplexity), true
+	case "Run.history":
+		if e.ComplexityRoot.Run.History == nil {
+			break
+		}
+
+		args, err := ec.field_Run_history_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.History(childComplexity, args["samples"].(*int), args["minStep"].(*int64), args["maxStep"].(*int64)), true
+	case "Run.historyKeys":
+		if e.ComplexityRoot.Run.HistoryKeys == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.HistoryKeys(childComplexity), true
+	case "Run.historyLineCount":
+		if e.ComplexityRoot.Run.HistoryLineCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.HistoryLineCount(childComplexity), true
+	case "Run.historyTail":
+		if e.ComplexityRoot.Run.HistoryTail == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.HistoryTail(childComplexity), true
 	case "Run.host":
 		if e.ComplexityRoot.Run.Host == nil {
 			break
@@ -1730,6 +1930,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.JobType(childComplexity), true
+	case "Run.logLineCount":
+		if e.ComplexityRoot.Run.LogLineCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.LogLineCount(childComplexity), true
+	case "Run.logLines":
+		if e.ComplexityRoot.Run.LogLines == nil {
+			break
+		}
+
+		args, err := ec.field_Run_logLines_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.LogLines(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["useImprovedPagination"].(*bool)), true
 	case "Run.name":
 		if e.ComplexityRoot.Run.Name == nil {
 			break
@@ -1742,6 +1959,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.Notes(childComplexity), true
+	case "Run.parquetHistory":
+		if e.ComplexityRoot.Run.ParquetHistory == nil {
+			break
+		}
+
+		args, err := ec.field_Run_parquetHistory_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.ParquetHistory(childComplexity, args["liveKeys"].([]string)), true
 	case "Run.project":
 		if e.ComplexityRoot.Run.Project == nil {
 			break
@@ -1772,6 +2000,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.Running(childComplexity), true
+	case "Run.sampledHistory":
+		if e.ComplexityRoot.Run.SampledHistory == nil {
+			break
+		}
+
+		args, err := ec.field_Run_sampledHistory_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.SampledHistory(childComplexity, args["specs"].([]string)), true
 	case "Run.shouldStop":
 		if e.ComplexityRoot.Run.ShouldStop == nil {
 			break
@@ -1807,6 +2046,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.SweepName(childComplexity), true
+	case "Run.systemMetrics":
+		if e.ComplexityRoot.Run.SystemMetrics == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.SystemMetrics(childComplexity), true
 	case "Run.tags":
 		if e.ComplexityRoot.Run.Tags == nil {
 			break
@@ -2284,6 +2529,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DeleteSweepInput", ec.unmarshalInputDeleteSweepInput),
 			graphql.NewInputUnmarshaler("GenerateApiKeyInput", ec.unmarshalInputGenerateApiKeyInput),
 			graphql.NewInputUnmarshaler("MarkRunFilesUploadedInput", ec.unmarshalInputMarkRunFilesUploadedInput),
+			graphql.NewInputUnmarshaler("RewindRunInput", ec.unmarshalInputRewindRunInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
 			graphql.NewInputUnmarshaler("UpsertBucketInput", ec.unmarshalInputUpsertBucketInput),
 			graphql.NewInputUnmarshaler("UpsertSweepInput", ec.unmarshalInputUpsertSweepInput),
@@ -2362,7 +2608,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/file.graphql" "schema/project.graphql" "schema/run.graphql" "schema/schema.graphql" "schema/server.graphql" "schema/sweep.graphql" "schema/team.graphql" "schema/user.graphql"
+//go:embed "schema/file.graphql" "schema/history.graphql" "schema/project.graphql" "schema/run.graphql" "schema/schema.graphql" "schema/server.graphql" "schema/sweep.graphql" "schema/team.graphql" "schema/user.graphql"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -2375,6 +2621,7 @@ func sourceData(filename string) string {
 
 var sources = []*ast.Source{
 	{Name: "schema/file.graphql", Input: sourceData("schema/file.graphql"), BuiltIn: false},
+	{Name: "schema/history.graphql", Input: sourceData("schema/history.graphql"), BuiltIn: false},
 	{Name: "schema/project.graphql", Input: sourceData("schema/project.graphql"), BuiltIn: false},
 	{Name: "schema/run.graphql", Input: sourceData("schema/run.graphql"), BuiltIn: false},
 	{Name: "schema/schema.graphql", Input: sourceData("schema/schema.graphql"), BuiltIn: false},
@@ -2767,6 +3014,42 @@ func (ec *executionContext) childFields_LocalVersionInfo(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type LocalVersionInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_LogLine(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_LogLine_number(ctx, field)
+	case "timestamp":
+		return ec.fieldContext_LogLine_timestamp(ctx, field)
+	case "level":
+		return ec.fieldContext_LogLine_level(ctx, field)
+	case "label":
+		return ec.fieldContext_LogLine_label(ctx, field)
+	case "line":
+		return ec.fieldContext_LogLine_line(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LogLine", field.Name)
+}
+
+func (ec *executionContext) childFields_LogLineConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LogLineConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LogLineConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LogLineConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LogLineEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_LogLineEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_LogLineEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LogLineEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_MarkRunFilesUploadedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "success":
@@ -2815,6 +3098,16 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_ParquetHistory(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "parquetUrls":
+		return ec.fieldContext_ParquetHistory_parquetUrls(ctx, field)
+	case "liveData":
+		return ec.fieldContext_ParquetHistory_liveData(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ParquetHistory", field.Name)
+}
+
 func (ec *executionContext) childFields_Project(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2847,6 +3140,16 @@ func (ec *executionContext) childFields_Project(ctx context.Context, field graph
 		return ec.fieldContext_Project_totalSweeps(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Project", field.Name)
+}
+
+func (ec *executionContext) childFields_RewindRunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "rewoundRun":
+		return ec.fieldContext_RewindRunPayload_rewoundRun(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_RewindRunPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RewindRunPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Run(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2909,6 +3212,30 @@ func (ec *executionContext) childFields_Run(ctx context.Context, field graphql.C
 		return ec.fieldContext_Run_files(ctx, field)
 	case "fileCount":
 		return ec.fieldContext_Run_fileCount(ctx, field)
+	case "historyKeys":
+		return ec.fieldContext_Run_historyKeys(ctx, field)
+	case "historyLineCount":
+		return ec.fieldContext_Run_historyLineCount(ctx, field)
+	case "eventsLineCount":
+		return ec.fieldContext_Run_eventsLineCount(ctx, field)
+	case "logLineCount":
+		return ec.fieldContext_Run_logLineCount(ctx, field)
+	case "historyTail":
+		return ec.fieldContext_Run_historyTail(ctx, field)
+	case "eventsTail":
+		return ec.fieldContext_Run_eventsTail(ctx, field)
+	case "history":
+		return ec.fieldContext_Run_history(ctx, field)
+	case "events":
+		return ec.fieldContext_Run_events(ctx, field)
+	case "sampledHistory":
+		return ec.fieldContext_Run_sampledHistory(ctx, field)
+	case "parquetHistory":
+		return ec.fieldContext_Run_parquetHistory(ctx, field)
+	case "logLines":
+		return ec.fieldContext_Run_logLines(ctx, field)
+	case "systemMetrics":
+		return ec.fieldContext_Run_systemMetrics(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Run", field.Name)
 }
@@ -3439,6 +3766,20 @@ func (ec *executionContext) field_Mutation_markRunFilesUploaded_args(ctx context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_rewindRun_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.RewindRunInput, error) {
+			return ec.unmarshalNRewindRunInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRewindRunInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateUser_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3699,6 +4040,20 @@ func (ec *executionContext) field_Query_users_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Run_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "samples",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["samples"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Run_files_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3734,6 +4089,102 @@ func (ec *executionContext) field_Run_files_args(ctx context.Context, rawArgs ma
 		return nil, err
 	}
 	args["pattern"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Run_history_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "samples",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["samples"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "minStep",
+		func(ctx context.Context, v any) (*int64, error) {
+			return ec.unmarshalOInt642ᚖint64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minStep"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "maxStep",
+		func(ctx context.Context, v any) (*int64, error) {
+			return ec.unmarshalOInt642ᚖint64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["maxStep"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Run_logLines_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "useImprovedPagination",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["useImprovedPagination"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Run_parquetHistory_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "liveKeys",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["liveKeys"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Run_sampledHistory_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "specs",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalNJSONString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["specs"] = arg0
 	return args, nil
 }
 
@@ -6519,6 +6970,240 @@ func (ec *executionContext) fieldContext_LocalVersionInfo_versionOnThisInstanceS
 	return graphql.NewScalarFieldContext("LocalVersionInfo", field, false, false, "String")
 }
 
+func (ec *executionContext) _LogLine_number(ctx context.Context, field graphql.CollectedField, obj *model.LogLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLine_number(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Number, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogLine_number(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LogLine", field, false, false, "Int")
+}
+
+func (ec *executionContext) _LogLine_timestamp(ctx context.Context, field graphql.CollectedField, obj *model.LogLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLine_timestamp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Timestamp, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LogLine_timestamp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LogLine", field, false, false, "String")
+}
+
+func (ec *executionContext) _LogLine_level(ctx context.Context, field graphql.CollectedField, obj *model.LogLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLine_level(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Level, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LogLine_level(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LogLine", field, false, false, "String")
+}
+
+func (ec *executionContext) _LogLine_label(ctx context.Context, field graphql.CollectedField, obj *model.LogLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLine_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LogLine_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LogLine", field, false, false, "String")
+}
+
+func (ec *executionContext) _LogLine_line(ctx context.Context, field graphql.CollectedField, obj *model.LogLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLine_line(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Line, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogLine_line(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LogLine", field, false, false, "String")
+}
+
+func (ec *executionContext) _LogLineConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.LogLineConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLineConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.LogLineEdge) graphql.Marshaler {
+			return ec.marshalNLogLineEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLineEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogLineConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogLineConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LogLineEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogLineConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.LogLineConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLineConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogLineConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogLineConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogLineEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.LogLineEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLineEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.LogLine) graphql.Marshaler {
+			return ec.marshalNLogLine2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLine(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogLineEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LogLineEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LogLine(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LogLineEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.LogLineEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LogLineEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LogLineEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LogLineEdge", field, false, false, "String")
+}
+
 func (ec *executionContext) _MarkRunFilesUploadedPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.MarkRunFilesUploadedPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6691,6 +7376,50 @@ func (ec *executionContext) fieldContext_Mutation_deleteFiles(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_deleteFiles_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_rewindRun(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_rewindRun(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RewindRun(ctx, fc.Args["input"].(model.RewindRunInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RewindRunPayload) graphql.Marshaler {
+			return ec.marshalORewindRunPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRewindRunPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_rewindRun(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RewindRunPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_rewindRun_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -7538,6 +8267,52 @@ func (ec *executionContext) fieldContext_PageInfo_hasNextPage(_ context.Context,
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _ParquetHistory_parquetUrls(ctx context.Context, field graphql.CollectedField, obj *model.ParquetHistory) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParquetHistory_parquetUrls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ParquetUrls, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ParquetHistory_parquetUrls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParquetHistory", field, false, false, "String")
+}
+
+func (ec *executionContext) _ParquetHistory_liveData(ctx context.Context, field graphql.CollectedField, obj *model.ParquetHistory) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParquetHistory_liveData(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LiveData, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []json.RawMessage) graphql.Marshaler {
+			return ec.marshalNJSON2ᚕencodingᚋjsonᚐRawMessageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ParquetHistory_liveData(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParquetHistory", field, false, false, "JSON")
+}
+
 func (ec *executionContext) _Project_id(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8313,6 +9088,61 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _RewindRunPayload_rewoundRun(ctx context.Context, field graphql.CollectedField, obj *model.RewindRunPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RewindRunPayload_rewoundRun(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RewoundRun, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Run) graphql.Marshaler {
+			return ec.marshalORun2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRun(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RewindRunPayload_rewoundRun(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RewindRunPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Run(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RewindRunPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.RewindRunPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RewindRunPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RewindRunPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RewindRunPayload", field, false, false, "String")
+}
+
 func (ec *executionContext) _Run_id(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9068,6 +9898,387 @@ func (ec *executionContext) _Run_fileCount(ctx context.Context, field graphql.Co
 }
 func (ec *executionContext) fieldContext_Run_fileCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Run", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Run_historyKeys(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_historyKeys(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().HistoryKeys(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
+			return ec.marshalOJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_historyKeys(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "JSON")
+}
+
+func (ec *executionContext) _Run_historyLineCount(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_historyLineCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().HistoryLineCount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_historyLineCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Run_eventsLineCount(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_eventsLineCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().EventsLineCount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_eventsLineCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Run_logLineCount(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_logLineCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().LogLineCount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_logLineCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Run_historyTail(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_historyTail(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().HistoryTail(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_historyTail(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "JSONString")
+}
+
+func (ec *executionContext) _Run_eventsTail(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_eventsTail(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().EventsTail(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_eventsTail(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "JSONString")
+}
+
+func (ec *executionContext) _Run_history(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_history(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().History(ctx, obj, fc.Args["samples"].(*int), fc.Args["minStep"].(*int64), fc.Args["maxStep"].(*int64))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNJSONString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_history(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type JSONString does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_history_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_events(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().Events(ctx, obj, fc.Args["samples"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNJSONString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_events(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type JSONString does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_sampledHistory(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_sampledHistory(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().SampledHistory(ctx, obj, fc.Args["specs"].([]string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []json.RawMessage) graphql.Marshaler {
+			return ec.marshalNJSON2ᚕencodingᚋjsonᚐRawMessageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_sampledHistory(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type JSON does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_sampledHistory_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_parquetHistory(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_parquetHistory(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().ParquetHistory(ctx, obj, fc.Args["liveKeys"].([]string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ParquetHistory) graphql.Marshaler {
+			return ec.marshalNParquetHistory2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐParquetHistory(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Run_parquetHistory(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ParquetHistory(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_parquetHistory_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_logLines(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_logLines(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().LogLines(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["useImprovedPagination"].(*bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.LogLineConnection) graphql.Marshaler {
+			return ec.marshalOLogLineConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLineConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_logLines(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LogLineConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_logLines_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_systemMetrics(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_systemMetrics(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Run().SystemMetrics(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_systemMetrics(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Run", field, true, true, "JSONString")
 }
 
 func (ec *executionContext) _RunFileUpload_name(ctx context.Context, field graphql.CollectedField, obj *model.RunFileUpload) (ret graphql.Marshaler) {
@@ -12691,6 +13902,83 @@ func UnmarshalMarkRunFilesUploadedInput(ctx context.Context, raw any) (model.Mar
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRewindRunInput(ctx context.Context, obj any) (model.RewindRunInput, error) {
+	var it model.RewindRunInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"runName", "entityName", "projectName", "metricName", "metricValue", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "runName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("runName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RunName = data
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "metricName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metricName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MetricName = data
+		case "metricValue":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metricValue"))
+			data, err := ec.unmarshalNFloat2float64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MetricValue = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRewindRunInput unmarshals raw into the RewindRunInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRewindRunInput(ctx context.Context, raw any) (model.RewindRunInput, error) {
+	var out model.RewindRunInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RewindRunInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUpdateUserInput(ctx context.Context, obj any) (model.UpdateUserInput, error) {
 	var it model.UpdateUserInput
 	if obj == nil {
@@ -14376,6 +15664,135 @@ func (ec *executionContext) _LocalVersionInfo(ctx context.Context, sel ast.Selec
 	return out
 }
 
+var logLineImplementors = []string{"LogLine"}
+
+func (ec *executionContext) _LogLine(ctx context.Context, sel ast.SelectionSet, obj *model.LogLine) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, logLineImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LogLine")
+		case "number":
+			out.Values[i] = ec._LogLine_number(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "timestamp":
+			out.Values[i] = ec._LogLine_timestamp(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "level":
+			out.Values[i] = ec._LogLine_level(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = ec._LogLine_label(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "line":
+			out.Values[i] = ec._LogLine_line(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var logLineConnectionImplementors = []string{"LogLineConnection"}
+
+func (ec *executionContext) _LogLineConnection(ctx context.Context, sel ast.SelectionSet, obj *model.LogLineConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, logLineConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LogLineConnection")
+		case "edges":
+			out.Values[i] = ec._LogLineConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._LogLineConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var logLineEdgeImplementors = []string{"LogLineEdge"}
+
+func (ec *executionContext) _LogLineEdge(ctx context.Context, sel ast.SelectionSet, obj *model.LogLineEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, logLineEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LogLineEdge")
+		case "node":
+			out.Values[i] = ec._LogLineEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._LogLineEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var markRunFilesUploadedPayloadImplementors = []string{"MarkRunFilesUploadedPayload"}
 
 func (ec *executionContext) _MarkRunFilesUploadedPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MarkRunFilesUploadedPayload) graphql.Marshaler {
@@ -14450,6 +15867,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "deleteFiles":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteFiles(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rewindRun":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_rewindRun(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -14698,6 +16122,44 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var parquetHistoryImplementors = []string{"ParquetHistory"}
+
+func (ec *executionContext) _ParquetHistory(ctx context.Context, sel ast.SelectionSet, obj *model.ParquetHistory) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, parquetHistoryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ParquetHistory")
+		case "parquetUrls":
+			out.Values[i] = ec._ParquetHistory_parquetUrls(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "liveData":
+			out.Values[i] = ec._ParquetHistory_liveData(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var projectImplementors = []string{"Project"}
 
 func (ec *executionContext) _Project(ctx context.Context, sel ast.SelectionSet, obj *model.Project) graphql.Marshaler {
@@ -14893,6 +16355,44 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 	return out
 }
 
+var rewindRunPayloadImplementors = []string{"RewindRunPayload"}
+
+func (ec *executionContext) _RewindRunPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RewindRunPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rewindRunPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RewindRunPayload")
+		case "rewoundRun":
+			out.Values[i] = ec._RewindRunPayload_rewoundRun(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._RewindRunPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var runImplementors = []string{"Run"}
 
 func (ec *executionContext) _Run(ctx context.Context, sel ast.SelectionSet, obj *model.Run) graphql.Marshaler {
@@ -15056,6 +16556,78 @@ func (ec *executionContext) _Run(ctx context.Context, sel ast.SelectionSet, obj 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Run_fileCount(ctx, field, obj)
+				})
+		case "historyKeys":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_historyKeys(ctx, field, obj)
+				})
+		case "historyLineCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_historyLineCount(ctx, field, obj)
+				})
+		case "eventsLineCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_eventsLineCount(ctx, field, obj)
+				})
+		case "logLineCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_logLineCount(ctx, field, obj)
+				})
+		case "historyTail":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_historyTail(ctx, field, obj)
+				})
+		case "eventsTail":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_eventsTail(ctx, field, obj)
+				})
+		case "history":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_history(ctx, field, obj)
+				})
+		case "events":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_events(ctx, field, obj)
+				})
+		case "sampledHistory":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_sampledHistory(ctx, field, obj)
+				})
+		case "parquetHistory":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_parquetHistory(ctx, field, obj)
+				})
+		case "logLines":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_logLines(ctx, field, obj)
+				})
+		case "systemMetrics":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_systemMetrics(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -16404,6 +17976,20 @@ func (ec *executionContext) marshalNFileEdge2ᚖgithubᚗcomᚋkubewandbᚋkubew
 	return ec._FileEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNFloat2float64(ctx context.Context, v any) (float64, error) {
+	res, err := graphql.UnmarshalFloatContext(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.SelectionSet, v float64) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalFloatContext(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "Float!")
+	}
+	return graphql.WrapContextMarshaler(ctx, res)
+}
+
 func (ec *executionContext) unmarshalNGenerateApiKeyInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐGenerateAPIKeyInput(ctx context.Context, v any) (model.GenerateAPIKeyInput, error) {
 	res, err := ec.unmarshalInputGenerateApiKeyInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -16480,6 +18066,53 @@ func (ec *executionContext) marshalNInt642int64(ctx context.Context, sel ast.Sel
 	return res
 }
 
+func (ec *executionContext) unmarshalNJSON2encodingᚋjsonᚐRawMessage(ctx context.Context, v any) (json.RawMessage, error) {
+	res, err := scalar.UnmarshalJSON(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNJSON2encodingᚋjsonᚐRawMessage(ctx context.Context, sel ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "JSON!")
+		return graphql.Null
+	}
+	_ = sel
+	res := scalar.MarshalJSON(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "JSON!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNJSON2ᚕencodingᚋjsonᚐRawMessageᚄ(ctx context.Context, v any) ([]json.RawMessage, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]json.RawMessage, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNJSON2encodingᚋjsonᚐRawMessage(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNJSON2ᚕencodingᚋjsonᚐRawMessageᚄ(ctx context.Context, sel ast.SelectionSet, v []json.RawMessage) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNJSON2encodingᚋjsonᚐRawMessage(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNJSONString2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -16492,6 +18125,67 @@ func (ec *executionContext) marshalNJSONString2string(ctx context.Context, sel a
 		graphql.AddInvalidNullFromMarshaler(ctx, "JSONString!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNJSONString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNJSONString2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNJSONString2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNJSONString2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLogLine2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLine(ctx context.Context, sel ast.SelectionSet, v *model.LogLine) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "LogLine!")
+		return graphql.Null
+	}
+	return ec._LogLine(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLogLineEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLineEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.LogLineEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLogLineEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLineEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLogLineEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLineEdge(ctx context.Context, sel ast.SelectionSet, v *model.LogLineEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "LogLineEdge!")
+		return graphql.Null
+	}
+	return ec._LogLineEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNMarkRunFilesUploadedInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMarkRunFilesUploadedInput(ctx context.Context, v any) (model.MarkRunFilesUploadedInput, error) {
@@ -16555,12 +18249,25 @@ func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubew
 	return ec._PageInfo(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNParquetHistory2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐParquetHistory(ctx context.Context, sel ast.SelectionSet, v *model.ParquetHistory) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ParquetHistory!")
+		return graphql.Null
+	}
+	return ec._ParquetHistory(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNProject2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐProject(ctx context.Context, sel ast.SelectionSet, v *model.Project) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "Project!")
 		return graphql.Null
 	}
 	return ec._Project(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRewindRunInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRewindRunInput(ctx context.Context, v any) (model.RewindRunInput, error) {
+	res, err := ec.unmarshalInputRewindRunInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNRunFileUpload2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunFileUploadᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.RunFileUpload) graphql.Marshaler {
@@ -17116,6 +18823,24 @@ func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.Sele
 	return res
 }
 
+func (ec *executionContext) unmarshalOInt642ᚖint64(ctx context.Context, v any) (*int64, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalInt64(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInt642ᚖint64(ctx context.Context, sel ast.SelectionSet, v *int64) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalInt64(*v)
+	return res
+}
+
 func (ec *executionContext) marshalOInvite2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐInvite(ctx context.Context, sel ast.SelectionSet, v *model.Invite) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -17178,6 +18903,13 @@ func (ec *executionContext) marshalOLocalVersionInfo2ᚖgithubᚗcomᚋkubewandb
 	return ec._LocalVersionInfo(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOLogLineConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLineConnection(ctx context.Context, sel ast.SelectionSet, v *model.LogLineConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LogLineConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOMarkRunFilesUploadedPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMarkRunFilesUploadedPayload(ctx context.Context, sel ast.SelectionSet, v *model.MarkRunFilesUploadedPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -17213,6 +18945,13 @@ func (ec *executionContext) marshalORampIDType2ᚖgithubᚗcomᚋkubewandbᚋkub
 		return graphql.Null
 	}
 	return v
+}
+
+func (ec *executionContext) marshalORewindRunPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRewindRunPayload(ctx context.Context, sel ast.SelectionSet, v *model.RewindRunPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RewindRunPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalORun2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRun(ctx context.Context, sel ast.SelectionSet, v *model.Run) graphql.Marshaler {

@@ -1,9 +1,147 @@
 package history
 
-import "github.com/kubewandb/kubewandb/internal/server/store"
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+// Reasons of errors.
+const (
+	// ReasonTooLarge: the answer would not fit into memory.
+	ReasonTooLarge = "HistoryTooLarge"
+	// ReasonSpecInvalid: a request for samples cannot be understood.
+	ReasonSpecInvalid = "HistorySpecInvalid"
+	// ReasonCorrupt: what is stored is not what was written.
+	ReasonCorrupt = "HistoryCorrupt"
+)
+
+const (
+	// partsCache holds decoded lines and columns, answersCache what was computed from them.
+	partsCache   = 32 << 20
+	answersCache = 8 << 20
+	// readers is how many requests work on lines at once; more only compete for memory and the two processors of a small pod.
+	readers = 4
+)
+
+// Bucket is where segments are kept.
+type Bucket interface {
+	// Put writes an object; it is durable when Put returns.
+	Put(ctx context.Context, key string, body io.Reader, size int64) error
+	// Get reads a range of an object.
+	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+	// Delete removes an object; one that does not exist is no error.
+	Delete(ctx context.Context, key string) error
+}
+
+// Config sets up a Service.
+type Config struct {
+	// Bucket is where segments go; without one nothing is compacted.
+	Bucket Bucket
+	// Logger hears of compaction; nil means slog.Default().
+	Logger *slog.Logger
+
+	// seams for tests
+	Now func() time.Time
+}
 
 // Service holds the rules. Its methods may be called from any goroutine.
-type Service struct{ store *store.Store }
+type Service struct {
+	store  *store.Store
+	bucket Bucket
+	logger *slog.Logger
+	now    func() time.Time
+
+	parts, answers *cache
+	readers        *semaphore.Weighted
+}
 
 // New returns a service on a store.
-func New(s *store.Store) *Service { return &Service{store: s} }
+func New(s *store.Store, cfg Config) *Service {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Service{
+		store: s, bucket: cfg.Bucket, logger: cfg.Logger, now: cfg.Now,
+		parts: newCache(partsCache), answers: newCache(answersCache), readers: semaphore.NewWeighted(readers),
+	}
+}
+
+// errGone tells that a part of a snapshot no longer exists: compaction or a rewind has replaced it.
+var errGone = errors.New("a part of the history was replaced while it was read")
+
+// snapshotTries is how often a read starts again after errGone. Compaction replaces parts every few seconds at most.
+const snapshotTries = 8
+
+// read runs fn on a snapshot of a stream, and again on a newer one where its parts vanished.
+func (s *Service) read(ctx context.Context, run store.ID, stream store.Stream, fn func(v *view) error) error {
+	if err := s.readers.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer s.readers.Release(1)
+	for try := 1; ; try++ {
+		snapshot, err := s.store.RunSnapshot(ctx, run, stream)
+		if err != nil {
+			return err
+		}
+		v, err := s.view(snapshot, stream)
+		if err == nil {
+			err = fn(v)
+		}
+		if !errors.Is(err, errGone) {
+			return err
+		}
+		if try == snapshotTries {
+			return &fault.Error{Reason: store.ReasonUnavailable, Op: "read the history", Retry: true, Err: err}
+		}
+	}
+}
+
+// answerKey names an answer: to a question about a run at a revision.
+type answerKey struct {
+	run      store.ID
+	rev      int64
+	question string
+}
+
+// answer returns what compute makes of a stream, computed once per revision of the run. size is that of the result.
+func answer[T any](ctx context.Context, s *Service, run store.ID, stream store.Stream, question string,
+	compute func(v *view) (result T, size int, err error),
+) (T, error) {
+	var result T
+	rev, err := s.store.RunRev(ctx, run)
+	if err != nil {
+		return result, err
+	}
+	if known, ok := s.answers.get(answerKey{run, rev, question}); ok && rev != 0 {
+		return known.(T), nil
+	}
+	err = s.read(ctx, run, stream, func(v *view) error {
+		var size int
+		var err error
+		if result, size, err = compute(v); err == nil && v.snapshot.Rev != 0 {
+			s.answers.put(answerKey{run, v.snapshot.Rev, question}, result, size+len(question))
+		}
+		return err
+	})
+	return result, err
+}
+
+func corrupt(err error) error {
+	return &fault.Error{
+		Reason: ReasonCorrupt, Op: "read stored lines", Err: err,
+		Hint: "Restore the database or the bucket from a backup; the log names the run.",
+	}
+}
+
+func isGone(err error) bool { return errors.Is(err, errGone) }

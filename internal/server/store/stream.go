@@ -10,6 +10,8 @@ const (
 	StreamHistory Stream = iota
 	StreamEvents
 	StreamConsole
+	// StreamArchive holds the history that rewinds cut off.
+	StreamArchive
 )
 
 // NoStep is the step of lines that have none.

@@ -235,6 +235,25 @@ type LocalVersionInfo struct {
 	VersionOnThisInstanceString string `json:"versionOnThisInstanceString"`
 }
 
+type LogLine struct {
+	Number    int     `json:"number"`
+	Timestamp *string `json:"timestamp,omitempty"`
+	Level     *string `json:"level,omitempty"`
+	// The process, where several log into one run.
+	Label *string `json:"label,omitempty"`
+	Line  string  `json:"line"`
+}
+
+type LogLineConnection struct {
+	Edges    []*LogLineEdge `json:"edges"`
+	PageInfo *PageInfo      `json:"pageInfo"`
+}
+
+type LogLineEdge struct {
+	Node   *LogLine `json:"node"`
+	Cursor string   `json:"cursor"`
+}
+
 type MarkRunFilesUploadedInput struct {
 	EntityName       *string  `json:"entityName,omitempty"`
 	ProjectName      *string  `json:"projectName,omitempty"`
@@ -261,7 +280,29 @@ type PageInfo struct {
 	HasNextPage bool    `json:"hasNextPage"`
 }
 
+type ParquetHistory struct {
+	ParquetUrls []string `json:"parquetUrls"`
+	// Rows that are in no file.
+	LiveData []json.RawMessage `json:"liveData"`
+}
+
 type Query struct {
+}
+
+type RewindRunInput struct {
+	RunName     string  `json:"runName"`
+	EntityName  *string `json:"entityName,omitempty"`
+	ProjectName *string `json:"projectName,omitempty"`
+	// Always _step.
+	MetricName string `json:"metricName"`
+	// The last step that stays.
+	MetricValue      float64 `json:"metricValue"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type RewindRunPayload struct {
+	RewoundRun       *Run    `json:"rewoundRun,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 type RunFileUpload struct {

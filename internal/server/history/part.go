@@ -1,0 +1,261 @@
+package history
+
+import (
+	"context"
+
+	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	"github.com/kubewandb/kubewandb/internal/server/segment"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+// source is where the rows of a part are. What it returns is shared and must not be changed.
+type source interface {
+	// rows returns where each row stands.
+	rows(ctx context.Context) (*rows, error)
+	// texts returns the lines of some rows, of all for nil.
+	texts(ctx context.Context, which []int32) ([][]byte, error)
+	// values returns the values of keys in every row.
+	values(ctx context.Context, keys []string) ([]*segment.Values, error)
+	// stats returns the statistics of all rows; nil where only the lines can tell.
+	stats(ctx context.Context) (*chunk.Stats, error)
+}
+
+// rows are the steps and the numbers of lines, in the order in which a source holds them.
+type rows struct {
+	steps, lines []int64
+	// odd, where not nil, are the rows that are no JSON objects.
+	odd []bool
+}
+
+func (r *rows) size() int { return 16*len(r.lines) + len(r.odd) + 72 }
+
+// part is lines of one writer that came together.
+type part struct {
+	source
+	writer string
+	// rank orders writers; parts of one have the same.
+	rank int
+	// lines is the range that the part's lines lie in.
+	lines            span
+	minStep, maxStep int64
+	// hidden are lines that no longer count; cut is the highest step that does.
+	hidden spans
+	cut    int64
+}
+
+// whole tells that every row counts, none that no row does.
+func (p *part) whole() bool { return len(p.hidden) == 0 && p.maxStep <= p.cut }
+func (p *part) none() bool  { return p.minStep > p.cut || p.hidden.covers(p.lines) }
+
+// visible tells whether a row counts.
+func (p *part) visible(r *rows, row int) bool {
+	if r.odd != nil && r.odd[row] {
+		return false
+	}
+	return r.steps[row] <= p.cut && (len(p.hidden) == 0 || !p.hidden.has(r.lines[row]))
+}
+
+// chunkSource is a chunk of the database.
+type chunkSource struct {
+	service *Service
+	chunk   store.Chunk
+	// follows are chunks of the same writer that are likely wanted next.
+	follows []store.Chunk
+}
+
+// chunkKey names what is kept of a chunk.
+type chunkKey struct {
+	run    store.ID
+	stream store.Stream
+	writer store.Text
+	seq    int64
+	// what is "" for the lines, "=" and the key for its values.
+	what string
+}
+
+func keyOf(c *store.Chunk, what string) chunkKey {
+	return chunkKey{run: c.RunID, stream: c.Stream, writer: c.Writer, seq: c.Seq, what: what}
+}
+
+// decoded are the lines of a chunk.
+type decoded struct {
+	rows  rows
+	texts [][]byte
+}
+
+// decode reads a body. Only lines of the history have steps, and those of the console need not be objects.
+func decode(c *store.Chunk, body []byte) (*decoded, int, error) {
+	lines, err := chunk.Decode(body)
+	if err != nil {
+		return nil, 0, err
+	}
+	d := &decoded{texts: lines, rows: rows{steps: make([]int64, len(lines)), lines: make([]int64, len(lines))}}
+	size := 0
+	for i, line := range lines {
+		d.rows.lines[i] = c.FirstLine + int64(i)
+		d.rows.steps[i] = store.NoStep
+		size += len(line)
+		if c.Stream == store.StreamConsole {
+			continue
+		}
+		step, ok := chunk.Step(line)
+		if c.Stream == store.StreamHistory {
+			d.rows.steps[i] = step
+		}
+		if !ok {
+			if d.rows.odd == nil {
+				d.rows.odd = make([]bool, len(lines))
+			}
+			d.rows.odd[i] = true
+		}
+	}
+	return d, size + 24*len(lines) + d.rows.size(), nil
+}
+
+// prefetch is how many chunks are read at once: MySQL answers one query for several much sooner than several.
+const prefetch = 8
+
+func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
+	if d, ok := c.service.parts.get(keyOf(&c.chunk, "")); ok {
+		return d.(*decoded), nil
+	}
+	seqs := []int64{c.chunk.Seq}
+	for i := range c.follows[:min(len(c.follows), prefetch-1)] {
+		if _, ok := c.service.parts.get(keyOf(&c.follows[i], "")); !ok {
+			seqs = append(seqs, c.follows[i].Seq)
+		}
+	}
+	found, err := c.service.store.Chunks(ctx, c.chunk, store.ChunkBody, seqs)
+	if err != nil {
+		return nil, err
+	}
+	var mine *decoded
+	for i := range found {
+		of := c.chunk
+		if found[i].Seq != of.Seq {
+			of = follower(c.follows, found[i].Seq)
+		}
+		d, size, err := decode(&of, found[i].Body)
+		if err != nil {
+			return nil, corrupt(err)
+		}
+		c.service.parts.put(keyOf(&of, ""), d, size)
+		if found[i].Seq == c.chunk.Seq {
+			mine = d
+		}
+	}
+	if mine == nil {
+		return nil, errGone
+	}
+	return mine, nil
+}
+
+func follower(chunks []store.Chunk, seq int64) store.Chunk {
+	for _, c := range chunks {
+		if c.Seq == seq {
+			return c
+		}
+	}
+	return store.Chunk{}
+}
+
+func (c *chunkSource) rows(ctx context.Context) (*rows, error) {
+	d, err := c.decoded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &d.rows, nil
+}
+
+func (c *chunkSource) texts(ctx context.Context, which []int32) ([][]byte, error) {
+	d, err := c.decoded(ctx)
+	if err != nil || which == nil {
+		return d.lines(), err
+	}
+	texts := make([][]byte, len(which))
+	for i, row := range which {
+		texts[i] = d.texts[row]
+	}
+	return texts, nil
+}
+
+func (d *decoded) lines() [][]byte {
+	if d == nil {
+		return nil
+	}
+	return d.texts
+}
+
+func (c *chunkSource) values(ctx context.Context, keys []string) ([]*segment.Values, error) {
+	out := make([]*segment.Values, len(keys))
+	var missing []string
+	for i, key := range keys {
+		if v, ok := c.service.parts.get(keyOf(&c.chunk, "="+key)); ok {
+			out[i] = v.(*segment.Values)
+		} else {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) == 0 {
+		return out, nil
+	}
+	d, err := c.decoded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	extracted := segment.NewExtractor(missing).Extract(d.texts)
+	for i := range out {
+		if out[i] != nil {
+			continue
+		}
+		out[i], extracted = extracted[0], extracted[1:]
+		c.service.parts.put(keyOf(&c.chunk, "="+keys[i]), out[i], out[i].Size())
+	}
+	return out, nil
+}
+
+func (c *chunkSource) stats(ctx context.Context) (*chunk.Stats, error) {
+	const what = "#"
+	if s, ok := c.service.parts.get(keyOf(&c.chunk, what)); ok {
+		return s.(*chunk.Stats), nil
+	}
+	seqs := make([]int64, 0, 1+len(c.follows))
+	seqs = append(seqs, c.chunk.Seq)
+	for i := range c.follows {
+		if _, ok := c.service.parts.get(keyOf(&c.follows[i], what)); !ok && len(seqs) < 8*prefetch {
+			seqs = append(seqs, c.follows[i].Seq)
+		}
+	}
+	found, err := c.service.store.Chunks(ctx, c.chunk, store.ChunkStats, seqs)
+	if err != nil {
+		return nil, err
+	}
+	var mine *chunk.Stats
+	for i := range found {
+		s, err := chunk.DecodeStats(found[i].Stats)
+		if err != nil {
+			return nil, corrupt(err)
+		}
+		if s.Wide {
+			s = nil
+		}
+		key := keyOf(&c.chunk, what)
+		key.seq = found[i].Seq
+		c.service.parts.put(key, s, 64+statsSize(s))
+		if found[i].Seq == c.chunk.Seq {
+			mine = s
+		}
+	}
+	if len(found) == 0 || found[0].Seq != c.chunk.Seq {
+		return nil, errGone
+	}
+	return mine, nil
+}
+
+// statsSize is about what statistics take in memory.
+func statsSize(s *chunk.Stats) int {
+	if s == nil {
+		return 0
+	}
+	return 400 * len(s.Keys())
+}

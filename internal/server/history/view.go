@@ -1,0 +1,224 @@
+package history
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+// view is a stream as one snapshot shows it.
+type view struct {
+	service  *Service
+	stream   store.Stream
+	snapshot store.Snapshot
+	// parts that have visible lines, by writer and lines.
+	parts []*part
+}
+
+func (s *Service) view(snapshot store.Snapshot, stream store.Stream) (*view, error) {
+	v := &view{service: s, stream: stream, snapshot: snapshot}
+	v.snapshot.Heads = slices.DeleteFunc(slices.Clone(snapshot.Heads), func(h store.StreamHead) bool { return h.Stream != stream })
+	for rank, head := range v.snapshot.Heads {
+		parts, err := s.partsOf(snapshot, head, rank)
+		if err != nil {
+			return nil, err
+		}
+		v.parts = append(v.parts, parts...)
+	}
+	return v, nil
+}
+
+// partsOf returns the visible parts of a writer. A chunk hides the lines of its range in everything older.
+func (s *Service) partsOf(snapshot store.Snapshot, head store.StreamHead, rank int) ([]*part, error) {
+	var chunks []store.Chunk
+	for _, c := range snapshot.Chunks {
+		if c.Stream == head.Stream && c.Writer == head.Writer {
+			chunks = append(chunks, c)
+		}
+	}
+	var parts []*part
+	newer := make([]span, 0, len(chunks))
+	for i, c := range slices.Backward(chunks) {
+		lines := span{c.FirstLine, c.FirstLine + int64(c.N)}
+		parts = append(parts, &part{
+			source: &chunkSource{service: s, chunk: c, follows: chunks[i+1:]},
+			writer: string(c.Writer), rank: rank, lines: lines, minStep: c.MinStep, maxStep: c.MaxStep, cut: store.NoCut,
+			hidden: hiddenBy(newer, lines),
+		})
+		newer = append(newer, lines)
+	}
+	parts = slices.DeleteFunc(parts, (*part).none)
+	slices.SortStableFunc(parts, func(a, b *part) int { return compare(a.lines.from, b.lines.from) })
+	return parts, nil
+}
+
+// hiddenBy returns which of the lines newer parts hold. Most parts overlap nothing, which costs no memory.
+func hiddenBy(newer []span, lines span) spans {
+	var over []span
+	for _, n := range newer {
+		if n.from < lines.to && n.to > lines.from {
+			over = append(over, span{max(n.from, lines.from), min(n.to, lines.to)})
+		}
+	}
+	return union(over...)
+}
+
+// ref is a row: its place in the order of rows, and where it is.
+type ref struct {
+	step, line int64
+	part, row  int32
+}
+
+// between are the visible rows with min ≤ step < max, by step, writer and line.
+func (v *view) between(ctx context.Context, minStep, maxStep int64) ([]ref, error) {
+	var refs []ref
+	for at, p := range v.parts {
+		if p.maxStep < minStep || p.minStep >= maxStep {
+			continue
+		}
+		r, err := p.rows(ctx)
+		if err != nil {
+			return nil, err
+		}
+		refs = slices.Grow(refs, len(r.steps))
+		for row, step := range r.steps {
+			if step >= minStep && step < maxStep && p.visible(r, row) {
+				refs = append(refs, ref{step: step, line: r.lines[row], part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
+			}
+		}
+	}
+	v.sort(refs)
+	return refs, nil
+}
+
+// sort orders rows by step, writer and line, which most are in already.
+func (v *view) sort(refs []ref) {
+	order := func(a, b ref) int {
+		if a.step != b.step {
+			return compare(a.step, b.step)
+		}
+		if a.part != b.part {
+			if ra, rb := v.parts[a.part].rank, v.parts[b.part].rank; ra != rb {
+				return compare(int64(ra), int64(rb))
+			}
+		}
+		return compare(a.line, b.line)
+	}
+	if !slices.IsSortedFunc(refs, order) {
+		slices.SortFunc(refs, order)
+	}
+}
+
+// texts calls each with the line of every row, in their order.
+func (v *view) texts(ctx context.Context, refs []ref, each func(text []byte) error) error {
+	const window = 1 << 10 // rows of a part that are looked up at once
+	for start := 0; start < len(refs); start += window {
+		batch := refs[start:min(start+window, len(refs))]
+		byPart := map[int32][]int32{}
+		for _, r := range batch {
+			byPart[r.part] = append(byPart[r.part], r.row)
+		}
+		found := map[int32][][]byte{}
+		for at, which := range byPart {
+			texts, err := v.parts[at].texts(ctx, which)
+			if err != nil {
+				return err
+			}
+			found[at] = texts
+		}
+		for _, r := range batch {
+			texts := found[r.part]
+			found[r.part] = texts[1:]
+			if err := each(texts[0]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stats are the statistics of the visible rows; the writer that has come furthest counts as the last. They are wide where
+// there are more than maxKeys keys.
+func (v *view) stats(ctx context.Context) (*chunk.Stats, error) {
+	all := &chunk.Stats{Limit: maxKeys}
+	for _, piece := range v.pieces() {
+		p := piece.part
+		if piece.whole {
+			s, err := p.source.stats(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if s != nil {
+				all.Merge(s)
+				continue
+			}
+		}
+		if err := p.fold(ctx, piece.lines, all); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// piece is a part, or a range of its lines.
+type piece struct {
+	part  *part
+	lines span
+	whole bool
+}
+
+// pieces cuts the parts up so that the lines of a writer are in order, where newer parts lie over older ones.
+func (v *view) pieces() []piece {
+	pieces := make([]piece, 0, len(v.parts))
+	for _, p := range v.parts {
+		if p.whole() {
+			pieces = append(pieces, piece{part: p, lines: p.lines, whole: true})
+			continue
+		}
+		from := p.lines.from
+		for _, h := range append(slices.Clone(p.hidden), span{p.lines.to, p.lines.to}) {
+			if h.from > from {
+				pieces = append(pieces, piece{part: p, lines: span{from, h.from}})
+			}
+			from = max(from, h.to)
+		}
+	}
+	slices.SortStableFunc(pieces, func(a, b piece) int {
+		if a.part.rank != b.part.rank {
+			heads := v.snapshot.Heads
+			if by := compare(heads[a.part.rank].MaxStep, heads[b.part.rank].MaxStep); by != 0 {
+				return by
+			}
+			return compare(int64(a.part.rank), int64(b.part.rank))
+		}
+		return compare(a.lines.from, b.lines.from)
+	})
+	return pieces
+}
+
+// fold adds the visible rows of a range to statistics, in the order of lines.
+func (p *part) fold(ctx context.Context, lines span, into *chunk.Stats) error {
+	r, err := p.rows(ctx)
+	if err != nil {
+		return err
+	}
+	texts, err := p.texts(ctx, nil)
+	if err != nil {
+		return err
+	}
+	order := make([]int, 0, len(texts))
+	for row := range texts {
+		if at := r.lines[row]; at >= lines.from && at < lines.to && p.visible(r, row) {
+			order = append(order, row)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int { return compare(r.lines[a], r.lines[b]) })
+	for _, row := range order {
+		if err := chunk.Scan(texts[row], into); err != nil {
+			return corrupt(err)
+		}
+	}
+	return nil
+}
