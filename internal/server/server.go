@@ -20,15 +20,12 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/account"
-	"github.com/kubewandb/kubewandb/internal/server/artifact"
-	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/history"
 	"github.com/kubewandb/kubewandb/internal/server/identity"
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
-	"github.com/kubewandb/kubewandb/internal/server/sweep"
 	"github.com/kubewandb/kubewandb/internal/version"
 )
 
@@ -59,6 +56,7 @@ type Server struct {
 	store    *store.Store
 	accounts *account.Service
 	guard    *access.Guard
+	history  *history.Service
 	runs     *run.Service
 	identity *identity.Provider // nil where nobody vouches for anybody
 	graph    http.Handler
@@ -95,33 +93,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.openStore(); err != nil {
 		return nil, err
 	}
-	s.accounts = account.New(s.store, account.Config{
-		SessionLength: cfg.SessionLength, AllowTeamCreation: cfg.AllowTeamCreation, Logger: cfg.Logger, Now: cfg.Now,
-	})
-	cfg.Identity.Host, cfg.Identity.Now = s.host.String(), cfg.Now
-	s.identity = identity.New(cfg.Identity)
 	s.registry = prometheus.NewRegistry()
 	s.metrics = newMetrics(s.registry, s.store)
 	s.licensed(ctx)
 	s.health = &health{store: s.store}
-	s.guard = access.NewGuard(s.store)
-	s.runs = run.New(s.store, run.Config{
-		Guard: s.guard, Sweeps: sweep.NewDirectory(s.store), ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now,
-	})
-	s.graph = graph.NewHandler(graph.Options{
-		Services: graph.Services{
-			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: history.New(s.store),
-			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs}),
-			Accounts: s.accounts, Guard: guard, Runs: s.runs, History: history.New(s.store, history.Config{Logger: cfg.Logger, Now: cfg.Now}),
-			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store),
-		},
-		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
-	})
-	s.ingest = ingest.New(s.store, ingest.Config{
-		Guard: s.guard, Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,
-		Limit:    func(user store.ID) time.Duration { return s.limits.Take(user, limit.Metrics) },
-		Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now,
-	})
+	s.serve()
 	if err := s.listen(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -62,7 +62,9 @@ type Service struct {
 }
 
 // New returns a service on a store.
-func New(s *store.Store, runs RunService) *Service { return &Service{store: s, runs: runs, now: time.Now} }
+func New(s *store.Store, runs RunService) *Service {
+	return &Service{store: s, runs: runs, now: time.Now}
+}
 
 // Change is what somebody says about a sweep; nil leaves it as it is.
 type Change struct {

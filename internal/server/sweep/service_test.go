@@ -35,7 +35,9 @@ func (r *runs) CreatePending(_ context.Context, _ access.Place, p sweep.Pending)
 	return nil
 }
 
-func (*runs) Results(context.Context, []store.ID, string) (map[store.ID]float64, error) { return nil, nil }
+func (*runs) Results(context.Context, []store.ID, string) (map[store.ID]float64, error) {
+	return nil, nil
+}
 
 func (*runs) Fail(context.Context, store.ID) error { return nil }
 

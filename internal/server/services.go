@@ -1,0 +1,44 @@
+package server
+
+import (
+	"time"
+
+	"github.com/kubewandb/kubewandb/internal/server/access"
+	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/artifact"
+	"github.com/kubewandb/kubewandb/internal/server/graph"
+	"github.com/kubewandb/kubewandb/internal/server/history"
+	"github.com/kubewandb/kubewandb/internal/server/identity"
+	"github.com/kubewandb/kubewandb/internal/server/ingest"
+	"github.com/kubewandb/kubewandb/internal/server/limit"
+	"github.com/kubewandb/kubewandb/internal/server/run"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+	"github.com/kubewandb/kubewandb/internal/server/sweep"
+)
+
+// serve makes the packages that hold the rules, and what speaks for them: GraphQL, and the path of metrics.
+func (s *Server) serve() {
+	cfg := s.cfg
+	s.accounts = account.New(s.store, account.Config{
+		SessionLength: cfg.SessionLength, AllowTeamCreation: cfg.AllowTeamCreation, Logger: cfg.Logger, Now: cfg.Now,
+	})
+	cfg.Identity.Host, cfg.Identity.Now = s.host.String(), cfg.Now
+	s.identity = identity.New(cfg.Identity)
+	s.guard = access.NewGuard(s.store)
+	s.history = history.New(s.store, history.Config{Logger: cfg.Logger, Now: cfg.Now})
+	s.runs = run.New(s.store, run.Config{
+		Guard: s.guard, Sweeps: sweep.NewDirectory(s.store), ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now,
+	})
+	s.graph = graph.NewHandler(graph.Options{
+		Services: graph.Services{
+			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: s.history,
+			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs}),
+		},
+		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
+	})
+	s.ingest = ingest.New(s.store, ingest.Config{
+		Guard: s.guard, Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,
+		Limit:    func(user store.ID) time.Duration { return s.limits.Take(user, limit.Metrics) },
+		Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now,
+	})
+}
