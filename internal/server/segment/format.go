@@ -2,10 +2,11 @@ package segment
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 )
 
-// format is how the numbers of a column are written. Its values are stored.
+// format is how the values of a column are written. Its numbers are stored.
 type format byte
 
 const (
@@ -17,12 +18,18 @@ const (
 	formats
 )
 
-// append writes a float.
+// append writes a float. What is not finite is written as Python does.
 func (f format) append(dst []byte, v float64) []byte {
-	switch f {
-	case formatPlain:
+	switch {
+	case math.IsNaN(v):
+		return append(dst, "NaN"...)
+	case math.IsInf(v, 1):
+		return append(dst, "Infinity"...)
+	case math.IsInf(v, -1):
+		return append(dst, "-Infinity"...)
+	case f == formatPlain:
 		return appendPlain(dst, v)
-	case formatPython:
+	case f == formatPython:
 		return appendPython(dst, v)
 	default:
 		return strconv.AppendFloat(dst, v, 'g', -1, 64)
@@ -30,23 +37,20 @@ func (f format) append(dst []byte, v float64) []byte {
 }
 
 func appendPlain(dst []byte, v float64) []byte {
-	abs := max(v, -v)
-	if abs != 0 && (abs < 1e-6 || abs >= 1e21) {
-		start := len(dst)
-		dst = strconv.AppendFloat(dst, v, 'e', -1, 64)
-		// e-09 becomes e-9
-		if n := len(dst); n-start >= 4 && dst[n-4] == 'e' && dst[n-2] == '0' {
-			dst[n-2] = dst[n-1]
-			dst = dst[:n-1]
-		}
-		return dst
+	if abs := math.Abs(v); abs == 0 || (abs >= 1e-6 && abs < 1e21) {
+		return strconv.AppendFloat(dst, v, 'f', -1, 64)
 	}
-	return strconv.AppendFloat(dst, v, 'f', -1, 64)
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, v, 'e', -1, 64)
+	if n := len(dst); n-start >= 4 && dst[n-4] == 'e' && dst[n-2] == '0' { // e-09 becomes e-9
+		dst[n-2] = dst[n-1]
+		dst = dst[:n-1]
+	}
+	return dst
 }
 
 func appendPython(dst []byte, v float64) []byte {
-	abs := max(v, -v)
-	if abs != 0 && (abs < 1e-4 || abs >= 1e16) {
+	if abs := math.Abs(v); abs != 0 && (abs < 1e-4 || abs >= 1e16) {
 		return strconv.AppendFloat(dst, v, 'e', -1, 64)
 	}
 	start := len(dst)

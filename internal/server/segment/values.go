@@ -82,7 +82,7 @@ func number(token []byte) float64 {
 	case c == '-' && len(token) > 1 && token[1] == 'I':
 		return math.Inf(-1)
 	case c == '-', c >= '0' && c <= '9':
-		if v, err := strconv.ParseFloat(string(token), 64); err == nil || math.IsInf(v, 0) {
+		if v, err := strconv.ParseFloat(alias(token), 64); err == nil || math.IsInf(v, 0) {
 			return v
 		}
 	}

@@ -29,6 +29,8 @@ type Walker struct {
 	line  []byte
 	at    int
 	cells []Cell
+	// dicts are the paths of the dicts whose members are cells.
+	dicts [][]byte
 	arena []byte
 	path  []byte
 }
@@ -37,7 +39,7 @@ type Walker struct {
 // the next call, and as long as the line.
 func (w *Walker) Walk(line []byte) ([]Cell, error) {
 	w.line, w.at = line, 0
-	w.cells, w.arena, w.path = w.cells[:0], w.arena[:0], w.path[:0]
+	w.cells, w.dicts, w.arena, w.path = w.cells[:0], w.dicts[:0], w.arena[:0], w.path[:0]
 	w.space()
 	if w.peek() != '{' {
 		return nil, errOdd
@@ -126,7 +128,8 @@ func (w *Walker) member(name []byte, depth int) error {
 		w.cell(name, w.line[start:w.at:w.at])
 		return nil
 	}
-	cells, path := len(w.cells), len(w.path)
+	cells, dicts, path := len(w.cells), len(w.dicts), len(w.path)
+	w.dicts = append(w.dicts, w.full(name))
 	w.path = append(append(w.path, name...), Separator)
 	typed, count, err := w.object(depth + 1)
 	if err != nil {
@@ -134,19 +137,24 @@ func (w *Walker) member(name []byte, depth int) error {
 	}
 	w.path = w.path[:path]
 	if typed || count == 0 {
-		w.cells = w.cells[:cells]
+		w.cells, w.dicts = w.cells[:cells], w.dicts[:dicts]
 		w.cell(name, w.line[start:w.at:w.at])
 	}
 	return nil
 }
 
 func (w *Walker) cell(name, token []byte) {
-	if len(w.path) > 0 {
-		from := len(w.arena)
-		w.arena = append(append(w.arena, w.path...), name...)
-		name = w.arena[from:len(w.arena):len(w.arena)]
+	w.cells = append(w.cells, Cell{Path: w.full(name), Token: token})
+}
+
+// full is the path of a name in the dict that is being read.
+func (w *Walker) full(name []byte) []byte {
+	if len(w.path) == 0 {
+		return name
 	}
-	w.cells = append(w.cells, Cell{Path: name, Token: token})
+	from := len(w.arena)
+	w.arena = append(append(w.arena, w.path...), name...)
+	return w.arena[from:len(w.arena):len(w.arena)]
 }
 
 // value reads a value that is no dict.

@@ -1,0 +1,216 @@
+package segment
+
+import (
+	"slices"
+	"strings"
+)
+
+const (
+	// MaxColumns is how many keys a block has columns for; a row with further ones is kept as it is.
+	MaxColumns = 4096
+	// BlockRows, blockCells and blockText are where a block is full.
+	BlockRows  = 4096
+	blockCells = 1 << 20
+	blockText  = 8 << 20
+)
+
+// The columns that every block has before those of keys.
+const (
+	columnLines = iota
+	columnSteps
+	columnRaw // rows that are kept as they are
+	keyColumns
+)
+
+// Odd is the step of a line that is no JSON object.
+const Odd int64 = -2
+
+// Builder makes a block. The zero value is ready for use. Not safe for concurrent use.
+type Builder struct {
+	walker       Walker
+	index, dicts map[string]int32
+	paths        []string
+	columns      []*column
+	// seen and seenDicts hold the row, counted from 1, in which a column or dict was met last.
+	seen, seenDicts []int32
+	cells           []int32
+	lines, steps    []int64
+	raw             column
+	total, text     int
+}
+
+// Block is encoded rows, sorted by step and line.
+type Block struct {
+	Info BlockInfo
+	// Paths are those of the key columns, sorted.
+	Paths []string
+	// Columns are the encoded columns: lines, steps, raw rows, and one for each path.
+	Columns [][]byte
+}
+
+// BlockInfo is what is known of a block without its columns.
+type BlockInfo struct {
+	Rows int
+	// The lines lie in [FirstLine, NextLine), the steps in [MinStep, MaxStep].
+	FirstLine, NextLine int64
+	MinStep, MaxStep    int64
+	// Stats are the statistics of its rows in the order of lines, encoded by package chunk; empty where the lines must be
+	// asked.
+	Stats []byte
+}
+
+// Rows is the number of rows so far.
+func (b *Builder) Rows() int { return len(b.lines) }
+
+// Full tells that the block should be ended.
+func (b *Builder) Full() bool {
+	return len(b.lines) >= BlockRows || b.total >= blockCells || b.text >= blockText
+}
+
+// Add appends a line that is a JSON object.
+func (b *Builder) Add(line, step int64, text []byte) {
+	row := b.row(line, step, text)
+	cells, err := b.walker.Walk(text)
+	if err != nil || !b.find(row, cells) {
+		b.raw.add(row, text)
+		return
+	}
+	b.total += len(cells)
+	for i, cell := range cells {
+		b.columns[b.cells[i]].add(row, cell.Token)
+	}
+}
+
+// AddRaw appends a line that is kept as it is.
+func (b *Builder) AddRaw(line, step int64, text []byte) {
+	b.raw.add(b.row(line, step, text), text)
+}
+
+func (b *Builder) row(line, step int64, text []byte) int32 {
+	if len(b.lines) == 0 {
+		b.raw.format = formatText
+	}
+	b.lines = append(b.lines, line)
+	b.steps = append(b.steps, step)
+	b.text += len(text)
+	return int32(len(b.lines) - 1) //nolint:gosec // a block has far fewer rows
+}
+
+// find looks up the column of each cell. It is false for a row that has a name twice, or too many.
+func (b *Builder) find(row int32, cells []Cell) bool {
+	if b.index == nil {
+		b.index, b.dicts = map[string]int32{}, map[string]int32{}
+	}
+	if len(cells) > MaxColumns {
+		return false
+	}
+	b.cells = b.cells[:0]
+	for _, cell := range cells {
+		at, ok := b.index[string(cell.Path)]
+		if !ok {
+			if len(b.columns) >= MaxColumns {
+				return false
+			}
+			at = int32(len(b.columns)) //nolint:gosec // at most MaxColumns
+			path := string(cell.Path)
+			b.index[path] = at
+			b.paths, b.columns, b.seen = append(b.paths, path), append(b.columns, &column{}), append(b.seen, 0)
+		}
+		if b.seen[at] == row+1 {
+			return false
+		}
+		b.seen[at] = row + 1
+		b.cells = append(b.cells, at)
+	}
+	return len(b.walker.dicts) == 0 || b.findDicts(row)
+}
+
+func (b *Builder) findDicts(row int32) bool {
+	for _, path := range b.walker.dicts {
+		at, ok := b.dicts[string(path)]
+		if !ok {
+			at = int32(len(b.seenDicts)) //nolint:gosec // fewer than bytes in a block
+			b.dicts[string(path)] = at
+			b.seenDicts = append(b.seenDicts, 0)
+		}
+		value, ok := b.index[string(path)]
+		if b.seenDicts[at] == row+1 || ok && b.seen[value] == row+1 {
+			return false
+		}
+		b.seenDicts[at] = row + 1
+	}
+	return true
+}
+
+// Block ends the block and returns it. The builder is empty then.
+func (b *Builder) Block(stats []byte) *Block {
+	rows := len(b.lines)
+	lines, steps := column{format: formatInt, ints: b.lines}, column{format: formatInt, ints: b.steps}
+	info := BlockInfo{
+		Rows: rows, FirstLine: slices.Min(b.lines), NextLine: slices.Max(b.lines) + 1,
+		MinStep: slices.Min(b.steps), MaxStep: slices.Max(b.steps), Stats: stats,
+	}
+	rank := b.ranks()
+	for i := range rows {
+		lines.rows, steps.rows = append(lines.rows, int32(i)), append(steps.rows, int32(i)) //nolint:gosec // few rows
+	}
+	columns := []*column{&lines, &steps, &b.raw}
+	order := make([]int, 0, len(b.paths))
+	for i, c := range b.columns {
+		if len(c.rows) > 0 {
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(x, y int) int { return strings.Compare(b.paths[x], b.paths[y]) })
+	block := &Block{Info: info, Paths: make([]string, len(order))}
+	for i, at := range order {
+		block.Paths[i] = b.paths[at]
+		columns = append(columns, b.columns[at])
+	}
+	for i, c := range columns {
+		var encoded []byte
+		if len(c.rows) > 0 {
+			if rank != nil {
+				c.reorder(rank)
+			}
+			encoded = c.encode(nil, rows)
+		}
+		block.Columns = append(block.Columns, encoded)
+		columns[i] = nil
+	}
+	*b = Builder{walker: b.walker}
+	return block
+}
+
+// ranks returns the place of each row by step and line; nil where they are in order.
+func (b *Builder) ranks() []int32 {
+	before := func(x, y int) int {
+		if b.steps[x] != b.steps[y] {
+			return compare(b.steps[x], b.steps[y])
+		}
+		return compare(b.lines[x], b.lines[y])
+	}
+	order := make([]int, len(b.lines))
+	for i := range order {
+		order[i] = i
+	}
+	if slices.IsSortedFunc(order, before) {
+		return nil
+	}
+	slices.SortFunc(order, before)
+	rank := make([]int32, len(order))
+	for place, row := range order {
+		rank[row] = int32(place) //nolint:gosec // few rows
+	}
+	return rank
+}
+
+func compare(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
