@@ -1,126 +1,12 @@
 package client_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/kubewandb/kubewandb/test/client"
 )
-
-// program is `server`, as it is shipped.
-type program struct {
-	path, data string
-	url        string
-	logs       *logs
-}
-
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// serve builds and starts the server on an empty data folder.
-func serve(t *testing.T) program {
-	t.Helper()
-	folder := t.TempDir()
-	p := program{path: filepath.Join(folder, "server"), data: filepath.Join(folder, "data"), logs: &logs{}}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, "github.com/kubewandb/kubewandb/cmd/server")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the server: %v: %s", err, output)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p.url = "http://" + address
-	cmd := exec.Command(p.path, "serve", "--data-dir", p.data, "--host", p.url, "--listen", address, "--metrics-listen", "")
-	cmd.Stderr = p.logs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the server ended with %v: %s", err, p.logs)
-		}
-	})
-	p.awaitReady(t)
-	return p
-}
-
-func (p program) awaitReady(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/ready", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("the server is not ready: %s", p.logs)
-		case <-tick.C:
-		}
-	}
-}
-
-// admin runs a command beside the server and decodes what it prints.
-func (p program) admin(t *testing.T, into any, arguments ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), p.path, append([]string{"admin"}, arguments...)...)
-	cmd.Env = append(os.Environ(), "DATA_DIR="+p.data)
-	output, err := cmd.Output()
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			t.Fatalf("server admin %s: %v: %s", strings.Join(arguments, " "), err, exit.Stderr)
-		}
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(output, into); err != nil {
-		t.Fatalf("server admin %s printed no JSON: %v: %s", strings.Join(arguments, " "), err, output)
-	}
-}
 
 func TestTheOfficialClientSignsIn(t *testing.T) {
 	p := serve(t)

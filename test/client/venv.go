@@ -1,7 +1,7 @@
 // Package client drives the official wandb client, unmodified, against a server of ours.
 //
-// The client lives in a Python virtual environment in the user's cache folder, made once from requirements.txt, which pins
-// every package by hash. Where that is impossible the test fails.
+// Two releases of the client live in Python virtual environments in the user's cache folder, each made once from a list that
+// pins every package by hash. Where that is impossible the test fails.
 package client
 
 import (
@@ -15,32 +15,62 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"regexp"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// Release is one release of the client with everything that it needs.
+type Release struct {
+	// Version is what the client calls itself.
+	Version      string
+	requirements []byte
+}
+
 //go:embed requirements.txt
-var requirements []byte
+var newest []byte
+
+//go:embed requirements-oldest.txt
+var oldest []byte
+
+// Newest is the newest release that this repository was tested with.
+func Newest() Release { return Release{Version: version(newest), requirements: newest} }
+
+// Oldest is the oldest release that the server says it works with.
+func Oldest() Release { return Release{Version: version(oldest), requirements: oldest} }
+
+var pinned = regexp.MustCompile(`(?m)^wandb==(\S+)`)
+
+func version(requirements []byte) string {
+	if found := pinned.FindSubmatch(requirements); found != nil {
+		return string(found[1])
+	}
+	return ""
+}
 
 // installTimeout leaves room for a slow network; the packages are about 60 MB.
 const installTimeout = 10 * time.Minute
 
-// Venv returns the folder of a Python virtual environment that holds the official client: bin/wandb and bin/python.
+// Venv returns the folder of a Python virtual environment that holds the newest client: bin/wandb and bin/python.
 func Venv(t testing.TB) string {
 	t.Helper()
-	folder, err := environment()
+	return Newest().Venv(t)
+}
+
+// Venv returns the folder of a Python virtual environment that holds this release.
+func (r Release) Venv(t testing.TB) string {
+	t.Helper()
+	folder, err := r.install()
 	if err != nil {
 		t.Fatalf("install the wandb client: %v", err)
 	}
 	return folder
 }
 
-var environment = sync.OnceValues(install)
-
-func install() (string, error) {
+func (r Release) install() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
 	defer cancel()
 	cache, err := os.UserCacheDir()
@@ -59,13 +89,13 @@ func install() (string, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return "", fmt.Errorf("lock the environment: %w", err)
 	}
-	sum := sha256.Sum256(requirements)
+	sum := sha256.Sum256(r.requirements)
 	folder := filepath.Join(cache, "client-"+hex.EncodeToString(sum[:6]))
 	complete := filepath.Join(folder, "complete") // an environment cannot be renamed: its scripts name their folder
 	if _, err := os.Stat(complete); err == nil {
 		return folder, nil
 	}
-	if err := build(ctx, folder); err != nil {
+	if err := r.build(ctx, folder); err != nil {
 		return "", err
 	}
 	if err := os.WriteFile(complete, nil, 0o644); err != nil {
@@ -74,19 +104,19 @@ func install() (string, error) {
 	return folder, nil
 }
 
-func build(ctx context.Context, folder string) error {
+func (r Release) build(ctx context.Context, folder string) error {
 	if err := os.RemoveAll(folder); err != nil {
 		return fmt.Errorf("remove an unfinished environment: %w", err)
 	}
 	if err := run(ctx, "python3", "-m", "venv", folder); err != nil {
 		return err
 	}
-	pinned := filepath.Join(folder, "requirements.txt")
-	if err := os.WriteFile(pinned, requirements, 0o644); err != nil {
+	list := filepath.Join(folder, "requirements.txt")
+	if err := os.WriteFile(list, r.requirements, 0o644); err != nil {
 		return fmt.Errorf("write the requirements: %w", err)
 	}
 	return run(ctx, filepath.Join(folder, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:",
-		"--require-hashes", "--requirement", pinned)
+		"--require-hashes", "--requirement", list)
 }
 
 func run(ctx context.Context, name string, arguments ...string) error {
@@ -110,19 +140,27 @@ type Result struct {
 
 // Home is a folder that the client takes for its user's: what it saves there is seen by no other test.
 type Home struct {
-	folder, venv string
+	// Folder is where the programs run.
+	Folder string
+	venv   string
 	// Env is added to the environment of each program, as "NAME=value".
 	Env []string
 }
 
-// NewHome returns an empty home. The client reports nothing to its maker from there.
+// NewHome returns an empty home with the newest client. The client reports nothing to its maker from there.
 func NewHome(t testing.TB) *Home {
 	t.Helper()
-	return &Home{folder: t.TempDir(), venv: Venv(t)}
+	return Newest().Home(t)
+}
+
+// Home returns an empty home with this release.
+func (r Release) Home(t testing.TB) *Home {
+	t.Helper()
+	return &Home{Folder: t.TempDir(), venv: r.Venv(t)}
 }
 
 // Netrc is the file into which `wandb login` writes keys.
-func (h *Home) Netrc() string { return filepath.Join(h.folder, "netrc") }
+func (h *Home) Netrc() string { return filepath.Join(h.Folder, "netrc") }
 
 // Run runs a program of the environment, such as "wandb" or "python", and waits for it to end.
 func (h *Home) Run(t testing.TB, program string, arguments ...string) Result {
@@ -130,27 +168,35 @@ func (h *Home) Run(t testing.TB, program string, arguments ...string) Result {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, filepath.Join(h.venv, "bin", program), arguments...)
-	cmd.Dir = h.folder
+	cmd := h.Command(ctx, program, arguments...)
 	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = append([]string{
-		"PATH=" + filepath.Join(h.venv, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
-		"HOME=" + h.folder,
-		"NETRC=" + h.Netrc(),
-		"WANDB_CONFIG_DIR=" + filepath.Join(h.folder, "config"),
-		"WANDB_CACHE_DIR=" + filepath.Join(h.folder, "cache"),
-		"WANDB_DATA_DIR=" + filepath.Join(h.folder, "data"),
-		"WANDB_DIR=" + h.folder,
-		"WANDB_ERROR_REPORTING=false",
-		"NO_COLOR=1",
-		"TERM=dumb",
-		"COLUMNS=200",
-	}, h.Env...)
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("run %s: %v: %s", program, err, output.String())
 	}
 	return Result{Output: output.String(), Code: cmd.ProcessState.ExitCode()}
+}
+
+// Command prepares to run a program of the environment. It leads a process group of its own, with the processes that the
+// client starts.
+func (h *Home) Command(ctx context.Context, program string, arguments ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(h.venv, "bin", program), arguments...)
+	cmd.Dir = h.Folder
+	cmd.WaitDelay = 10 * time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = append([]string{
+		"PATH=" + filepath.Join(h.venv, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"HOME=" + h.Folder,
+		"NETRC=" + h.Netrc(),
+		"WANDB_CONFIG_DIR=" + filepath.Join(h.Folder, "config"),
+		"WANDB_CACHE_DIR=" + filepath.Join(h.Folder, "cache"),
+		"WANDB_DATA_DIR=" + filepath.Join(h.Folder, "data"),
+		"WANDB_DIR=" + h.Folder,
+		"WANDB_ERROR_REPORTING=false",
+		"NO_COLOR=1",
+		"TERM=dumb",
+		"COLUMNS=200",
+	}, h.Env...)
+	return cmd
 }

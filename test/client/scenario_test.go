@@ -1,0 +1,133 @@
+package client_test
+
+import (
+	"bufio"
+	"context"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kubewandb/kubewandb/test/client"
+)
+
+// ends waits until nothing of a test's scripts can still ask, then checks what was asked.
+func (p *program) ends(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() { p.check(t) })
+}
+
+func TestATrainingLoopIsReadBack(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "train.py")
+}
+
+func TestMediaAndTablesAreReadBack(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "media.py")
+}
+
+func TestAKilledRunIsResumed(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	home := p.user(t, "ada")
+	doomed := home.Command(t.Context(), "python", script(t, "crash.py"), "victim")
+	output, err := doomed.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doomed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(output)
+	for lines.Scan() && lines.Text() != "logged" {
+	}
+	// What the server acknowledged is all there is: the rest dies with the process.
+	await(t, 30*time.Second, "the server has every line", func(context.Context) bool {
+		for _, r := range p.tape.requests() {
+			if strings.HasSuffix(r.Path, "/file_stream") && r.Status == 200 && strings.Contains(string(r.Body), `before 29`) {
+				return true
+			}
+		}
+		return false
+	})
+	if err := syscall.Kill(-doomed.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = doomed.Wait() // it was killed
+	p.runs(t, home, "resume.py", "victim")
+}
+
+func TestRunsAreRewoundAndForked(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "rewind.py")
+}
+
+func TestWhatWasLoggedOfflineIsSynced(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	home := p.user(t, "ada")
+	p.runs(t, home, "offline.py")
+	if asked := p.tape.requests(); len(asked) > 0 {
+		t.Errorf("an offline run asked for %s", asked[0].Path)
+	}
+	folders, err := filepath.Glob(filepath.Join(home.Folder, "wandb", "offline-run-*"))
+	if err != nil || len(folders) != 2 {
+		t.Fatalf("offline runs in %v, %v", folders, err)
+	}
+	for range 2 { // the second time changes nothing
+		result := home.Run(t, "wandb", append([]string{"sync", "--include-synced"}, folders...)...)
+		if result.Code != 0 {
+			t.Fatalf("exit code %d: %s\n%s", result.Code, result.Output, p.logs.tail())
+		}
+		p.runs(t, home, "synced.py")
+	}
+}
+
+func TestSixteenProcessesAtOnce(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "many.py")
+}
+
+func TestEightProcessesShareARun(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "shared.py")
+}
+
+func TestArtifacts(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "artifacts.py")
+}
+
+func TestSweepsWithAnAgent(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "sweep.py")
+}
+
+func TestThePublicAPIReadsManyRuns(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "api.py")
+}
+
+func TestARunIsStoppedFromOutside(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	p.runs(t, p.user(t, "ada"), "stop.py")
+}
+
+// The oldest client trains, resumes, and moves artifacts too.
+func TestTheOldestClient(t *testing.T) {
+	p := serve(t)
+	p.ends(t)
+	home := p.userOf(t, client.Oldest(), "ada")
+	p.runs(t, home, "old.py")
+}

@@ -1,0 +1,53 @@
+"""Everything of an entity, for a comparison: one line per thing. With "none" nothing may be seen."""
+
+import hashlib
+import json
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import wandb
+
+entity, mode = sys.argv[1], sys.argv[2]
+api = wandb.Api()
+found = []
+
+
+def sha(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+for project in sys.argv[3:]:
+    try:
+        runs = list(api.runs(f"{entity}/{project}"))
+    except (ValueError, wandb.errors.CommError):
+        runs = []
+    for run in runs:
+        found.append(f"run {run.id} {run.state} {json.dumps(run.config, sort_keys=True)} {run.json_config}")
+        found.append(f"summary {run.id} {json.dumps(run.summary._json_dict, sort_keys=True)}")
+        rows = list(run.scan_history())
+        found.extend(f"row {run.id} {json.dumps(row, sort_keys=True)}" for row in rows)
+        for file in run.files():
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(f"file {run.id} {file.name} {sha(file.download(root=folder).name)}")
+        for artifact in run.logged_artifacts():
+            folder = tempfile.mkdtemp()
+            artifact.download(root=folder, skip_cache=True)
+            for path in sorted(pathlib.Path(folder).rglob("*")):
+                if path.is_file():
+                    found.append(f"artifact {artifact.name} {path.relative_to(folder)} {sha(path)}")
+            shutil.rmtree(folder)
+if mode == "none":
+    assert not found, found
+    for name in sys.argv[3:]:
+        for thing in (lambda: api.run(f"{entity}/{name}/x"), lambda: api.artifact(f"{entity}/{name}/x:latest")):
+            try:
+                thing()
+                raise SystemExit("something was seen")
+            except (ValueError, wandb.errors.CommError):
+                pass
+else:
+    assert found
+print("\n".join(sorted(found)))
+print("good")

@@ -1,0 +1,30 @@
+"""Goes on where a process was killed."""
+
+import sys
+
+import wandb
+
+run_id = sys.argv[1]
+try:
+    wandb.init(project="crash", id=run_id, resume="never")
+    raise SystemExit("resume=never took a run that exists")
+except wandb.errors.UsageError:
+    pass
+run = wandb.init(project="crash", id=run_id, resume="must", settings=wandb.Settings(x_file_stream_transmit_interval=0.5))
+assert run.resumed and run.step == 30, (run.resumed, run.step)
+assert run.summary["count"] == 29, run.summary
+for step in range(30, 40):
+    run.log({"loss": step * 0.5, "count": step})
+    print(f"after {step}")
+path = run.path
+run.finish()
+read = wandb.Api().run(path)
+rows = list(read.scan_history())
+assert [r["_step"] for r in rows] == list(range(40)), [r["_step"] for r in rows]
+assert [r["count"] for r in rows] == list(range(40)), rows
+assert read.state == "finished" and read.summary["count"] == 39
+if hasattr(read, "console_logs"):
+    lines = [l.content for l in read.console_logs(last=1000)]
+    assert [l for l in lines if l.startswith("before")] == [f"before {i}" for i in range(30)], lines
+    assert [l for l in lines if l.startswith("after")] == [f"after {i}" for i in range(30, 40)], lines
+print("good")
