@@ -2,13 +2,22 @@ import { Button, Menu, UnstyledButton } from "@mantine/core";
 import { BannerList, SchemeMenu, Shell, useAnnounce } from "@kubewandb/ui";
 import { IconKey, IconLogout, IconServerCog, IconSettings } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { Link, Outlet, useLocation } from "react-router";
 import { type User, sessionQuery, signOut } from "./api.ts";
+import { EmbeddedContext, isEmbedded } from "./parts/embedded.ts";
 import { site } from "./site.ts";
 import classes from "./frame.module.css";
 
-/** The bar with the user's menu, and the page below it. */
+/** The bar with the user's menu, and the page below it; in a frame of a notebook the page alone. */
 export function Frame() {
+  const { pathname, search } = useLocation();
+  // Decided once: links inside of the frame stay in it.
+  const [embedded] = useState(() => isEmbedded(pathname, search));
+  return <EmbeddedContext value={embedded}>{embedded ? <main id="main"><Outlet /></main> : <Whole />}</EmbeddedContext>;
+}
+
+function Whole() {
   const { data: session } = useQuery(sessionQuery);
   const { pathname } = useLocation();
   const user = session?.user;

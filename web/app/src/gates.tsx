@@ -1,9 +1,12 @@
 import { ErrorNotice, Loading, Page } from "@kubewandb/ui";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Button } from "@mantine/core";
+import { ApiError } from "@kubewandb/ui";
 import { type ReactNode, useEffect } from "react";
 import { Navigate, Outlet, useLocation, useOutletContext } from "react-router";
 import { type Session, type User, sessionQuery } from "./api.ts";
 import { isOwnPath, nextPath, signInPath } from "./next.ts";
+import { useEmbedded } from "./parts/embedded.ts";
 import { site } from "./site.ts";
 
 /** The session, for pages below one of the gates. */
@@ -21,11 +24,15 @@ export function useUser(): User {
 /** Lets signed-in users through and sends others to sign in, and back afterwards. */
 export function SignedIn() {
   const location = useLocation();
+  const embedded = useEmbedded();
+  useEndedSession();
   return (
     <WithSession>
       {(session) =>
         session.user ? (
           <Outlet context={session} />
+        ) : embedded ? (
+          <SignInElsewhere />
         ) : (
           <Navigate
             to={signInPath(session.setup, session.left ? "/" : location.pathname + location.search + location.hash)}
@@ -34,6 +41,32 @@ export function SignedIn() {
         )
       }
     </WithSession>
+  );
+}
+
+/** Asks for the session anew when any request finds that it has ended, which leads to the sign-in page. */
+function useEndedSession(): void {
+  const client = useQueryClient();
+  useEffect(
+    () =>
+      client.getQueryCache().subscribe(({ type, query }) => {
+        const error: unknown = query.state.error;
+        if (type === "updated" && (query.queryKey as unknown[])[0] !== "session" && error instanceof ApiError && error.status === 401) {
+          void client.invalidateQueries(sessionQuery);
+        }
+      }),
+    [client],
+  );
+}
+
+/** A frame in a notebook shows no form for a password, and its browser may keep the cookie from it. */
+function SignInElsewhere() {
+  return (
+    <Page title="Sign in to see this run" site={site} width="reading" description="Sign in in a tab of its own, then run the cell again. If the run still does not appear, your browser keeps sign-ins from frames: open the run itself.">
+      <Button component="a" href={window.location.pathname} target="_blank" rel="noopener">
+        Open the run
+      </Button>
+    </Page>
   );
 }
 

@@ -1,4 +1,7 @@
+import { answerGraphql } from "./graphql.ts";
+import { mutationRoot, queryRoot, storedFile } from "./projects.ts";
 import { type MockServer, json, noContent, problem, strings } from "./server.ts";
+import { type World, exampleWorld } from "./world.ts";
 
 interface Account {
   name: string;
@@ -26,6 +29,8 @@ export interface ApplicationState {
   banners?: Record<string, unknown>;
   /** Wrong passwords in a row; the sixth is told to wait. */
   failures: number;
+  /** Projects and all that they hold. */
+  world: World;
 }
 
 const minute = 60_000;
@@ -43,12 +48,13 @@ export function settledApplication(): ApplicationState {
     host: "https://wandb.example.com",
     version: "0.75.2",
     failures: 0,
+    world: exampleWorld(),
   };
 }
 
 /** An instance that nobody has used yet. */
 export function freshApplication(): ApplicationState {
-  return { ...settledApplication(), accounts: [], signedIn: null, keys: [] };
+  return { ...settledApplication(), accounts: [], signedIn: null, keys: [], world: { now: Date.now, projects: [] } };
 }
 
 export function applicationMock(state: ApplicationState = settledApplication()): MockServer {
@@ -57,6 +63,8 @@ export function applicationMock(state: ApplicationState = settledApplication()):
 
 async function handle(state: ApplicationState, request: Request): Promise<Response | undefined> {
   const { pathname } = new URL(request.url);
+  if (pathname === "/graphql") return graphql(state, request);
+  if (pathname.startsWith("/storage/")) return stored(state, pathname);
   if (!pathname.startsWith("/api/")) return undefined;
   switch (`${request.method} ${pathname}`) {
     case "GET /api/session":
@@ -83,6 +91,18 @@ async function handle(state: ApplicationState, request: Request): Promise<Respon
     return noContent();
   }
   return problem(404, { error: "There is no such address." });
+}
+
+function graphql(state: ApplicationState, request: Request): Promise<Response> | Response {
+  if (!state.signedIn) return json({ errors: [{ message: "invalid API key" }] }, 401);
+  return answerGraphql(request, { query: queryRoot(state.world, state.signedIn), mutation: mutationRoot(state.world) });
+}
+
+function stored({ world }: ApplicationState, pathname: string): Response {
+  const file = storedFile(world, pathname);
+  if (!file) return problem(404, { error: "There is no such file." });
+  const headers = { "Content-Type": file.mimetype, "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:" };
+  return new Response(file.body as BodyInit, { headers });
 }
 
 function session(state: ApplicationState) {

@@ -9,12 +9,17 @@ interface PageProps {
   site: string;
   description?: ReactNode;
   actions?: ReactNode;
-  width?: "narrow" | "reading" | "wide";
+  /** "full" takes the whole screen: tables beside charts. */
+  width?: "narrow" | "reading" | "wide" | "full";
+  /** What stands above the heading: where the page is. */
+  above?: ReactNode;
+  /** What the heading shows where it is more than the title. */
+  heading?: ReactNode;
   children?: ReactNode;
 }
 
 /** One page: its heading, which takes the focus when the reader arrives by a link, and the title of the browser's tab. */
-export function Page({ title, site, description, actions, width = "wide", children }: PageProps) {
+export function Page({ title, site, description, actions, width = "wide", above, heading: shown, children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   const { key } = useLocation();
   useEffect(() => {
@@ -24,10 +29,11 @@ export function Page({ title, site, description, actions, width = "wide", childr
   return (
     <Box className={classes.page} data-width={width}>
       <title>{`${title} · ${site}`}</title>
+      {above}
       <Group justify="space-between" align="flex-start" gap="md" className={classes.head}>
         <div>
           <Title order={1} ref={heading} tabIndex={-1}>
-            {title}
+            {shown ?? title}
           </Title>
           {description && (
             <Text c="dimmed" mt={6} component="div">

@@ -1,56 +1,49 @@
-import { Anchor, Paper, Stack, Text, Title } from "@mantine/core";
-import { Command, Page } from "@kubewandb/ui";
-import { type ReactNode } from "react";
+import { Anchor, Paper, Text } from "@mantine/core";
+import { ErrorNotice, Page } from "@kubewandb/ui";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
-import { useSession, useUser } from "../gates.tsx";
-import { loginCommand } from "../quickstart.ts";
+import { recentQuery } from "../data/project.ts";
+import { useUser } from "../gates.tsx";
+import { ProjectTable } from "../parts/projecttable.tsx";
+import { Steps } from "../parts/steps.tsx";
+import { paths } from "../paths.ts";
 import { site } from "../site.ts";
-import classes from "./home.module.css";
 
-const script = `import random
-
-import wandb
-
-with wandb.init(project="quickstart", config={"epochs": 20, "rate": 0.02}) as run:
-    for epoch in range(run.config.epochs):
-        loss = 2 ** -epoch + random.random() / (epoch + 2)
-        run.log({"epoch": epoch, "loss": loss, "accuracy": 1 - loss / 2})
-`;
-
-/** The start page: from nothing to a first run in four steps. */
+/** The start page: recent projects; before the first, the way from nothing to a run. */
 export function Home() {
-  const { host } = useSession();
   const { name, admin } = useUser();
+  const recent = useQuery(recentQuery);
+  const { projects, entities } = recent.data ?? { projects: [], entities: [] };
+  const first = recent.data?.projects.length === 0;
   return (
     <Page
       title={`Welcome, ${name.trim().split(/\s+/)[0] ?? name}`}
       site={site}
       width="reading"
-      description="Four steps from here to your first tracked run."
+      description={recent.isPending ? "Looking for your projects…" : first ? "Four steps from here to your first tracked run." : undefined}
     >
-      <ol className={classes.steps}>
-        <Step number={1} title="Install the client">
-          <Command value="pip install wandb" what="install command" prompt />
-        </Step>
-        <Step number={2} title="Sign in from your machine">
-          <Text size="sm" c="dimmed">
-            It asks for an API key: <Anchor component={Link} to="/authorize">create one here</Anchor>.
+      {recent.error && !recent.data && <ErrorNotice error={recent.error} title="Your projects could not be loaded" onRetry={() => void recent.refetch()} />}
+      {projects.length > 0 && (
+        <section aria-labelledby="recent" style={{ marginBottom: "2rem" }}>
+          <h2 id="recent" style={{ fontSize: "1.125rem", margin: "0 0 0.5rem" }}>
+            Recent projects
+          </h2>
+          <ProjectTable label="Recent projects" projects={projects} entities={entities.length > 1} />
+          <Text size="sm" c="dimmed" mt="sm">
+            All projects of{" "}
+            {entities.map((entity, index) => (
+              <span key={entity}>
+                {index > 0 && ", "}
+                <Anchor component={Link} to={paths.projects(entity)} size="sm">
+                  {entity}
+                </Anchor>
+              </span>
+            ))}
+            . New here? <Anchor component={Link} to="/quickstart" size="sm">Track a run in four steps</Anchor>.
           </Text>
-          <Command value={loginCommand(host)} what="login command" prompt />
-        </Step>
-        <Step number={3} title="Log a run">
-          <Text size="sm" c="dimmed">
-            Save this as <code>train.py</code>, then run <code>python train.py</code>. It trains nothing and logs two curves.
-          </Text>
-          <Command value={script} what="script" />
-        </Step>
-        <Step number={4} title="Check the installation">
-          <Text size="sm" c="dimmed">
-            Tries uploads, downloads, metrics and artifacts against this server.
-          </Text>
-          <Command value="wandb verify" what="verify command" prompt />
-        </Step>
-      </ol>
+        </section>
+      )}
+      {first && <Steps />}
       {admin && (
         <Paper withBorder p="md" radius="lg">
           <Text size="sm">
@@ -60,21 +53,5 @@ export function Home() {
         </Paper>
       )}
     </Page>
-  );
-}
-
-function Step({ number, title, children }: { number: number; title: string; children: ReactNode }) {
-  return (
-    <li className={classes.step}>
-      <span className={classes.number} aria-hidden>
-        {number}
-      </span>
-      <Stack gap="xs" miw={0}>
-        <Title order={2} className={classes.title ?? ""}>
-          {title}
-        </Title>
-        {children}
-      </Stack>
-    </li>
   );
 }

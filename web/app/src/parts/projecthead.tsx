@@ -1,0 +1,24 @@
+import type { ProjectName } from "../data/project.ts";
+import { paths } from "../paths.ts";
+import { Tabs, Trail } from "./trail.tsx";
+import { useEmbedded } from "./embedded.ts";
+
+/** Where a page of a project is, and the ways to the project's other pages. */
+export function ProjectHead({ name: { entity, project }, deeper = [] }: { name: ProjectName; deeper?: { label: string; to: string }[] }) {
+  const embedded = useEmbedded();
+  if (embedded) return null;
+  const to = paths.project(entity, project);
+  return (
+    <>
+      <Trail steps={[{ label: entity, to: paths.projects(entity) }, { label: project, to }, ...deeper]} />
+      <Tabs
+        label="Project"
+        tabs={[
+          { label: "Runs", to, end: deeper.length === 0 || !deeper.some((step) => step.to.startsWith(`${to}/runs`)) },
+          { label: "Sweeps", to: paths.sweeps(entity, project) },
+          { label: "Artifacts", to: paths.artifacts(entity, project) },
+        ]}
+      />
+    </>
+  );
+}
