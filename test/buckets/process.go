@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kubewandb/kubewandb/test/netns"
 )
 
 const startTimeout = time.Minute
@@ -38,6 +40,11 @@ func (o *output) tail() string {
 // start runs a store until the test ends, and waits until it answers at its URL.
 func start(t testing.TB, url string, environment []string, program string, arguments ...string) {
 	t.Helper()
+	startAt(t, netns.Place{}, url, environment, program, arguments...)
+}
+
+func startAt(t testing.TB, place netns.Place, url string, environment []string, program string, arguments ...string) {
+	t.Helper()
 	var printed output
 	cmd := exec.Command(program, arguments...)
 	cmd.Dir, cmd.Env = t.TempDir(), append(cmd.Environ(), environment...)
@@ -46,7 +53,10 @@ func start(t testing.TB, url string, environment []string, program string, argum
 	started, ended := make(chan error, 1), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // the system ends the process with the thread that started it
-		err := cmd.Start()
+		err := place.Enter()
+		if err == nil {
+			err = cmd.Start()
+		}
 		if started <- err; err == nil {
 			ended <- cmd.Wait()
 		}
@@ -62,7 +72,8 @@ func start(t testing.TB, url string, environment []string, program string, argum
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !answers(ctx, url) {
+	client := visitor(place)
+	for !answers(ctx, client, url) {
 		select {
 		case <-ctx.Done():
 			t.Fatalf("%s does not answer at %s: %s", program, url, printed.tail())
@@ -74,12 +85,20 @@ func start(t testing.TB, url string, environment []string, program string, argum
 	}
 }
 
-func answers(ctx context.Context, url string) bool {
+// visitor is a client inside of the store's network namespace.
+func visitor(place netns.Place) *http.Client {
+	if place.Namespace == "" {
+		return http.DefaultClient
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: place.Dial, DisableKeepAlives: true}}
+}
+
+func answers(ctx context.Context, client *http.Client, url string) bool {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return false
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := client.Do(r)
 	return err == nil && answer.Body.Close() == nil
 }
 

@@ -17,6 +17,8 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 	"golang.org/x/sys/unix"
+
+	"github.com/kubewandb/kubewandb/test/netns"
 )
 
 // Database is an empty database and how to reach it.
@@ -65,19 +67,11 @@ func Admin(t testing.TB) *sql.DB {
 }
 
 // running starts the server of this test process once. It ends with the process.
-var running = sync.OnceValues(func() (*server, error) { return start(Place{Bind: "127.0.0.1"}) })
-
-// Place is where a server runs that the pods of a local cluster reach.
-type Place struct {
-	// Namespace is the file of a network namespace; "" is that of the test.
-	Namespace string
-	// Bind is the address that the server listens on there.
-	Bind string
-}
+var running = sync.OnceValues(func() (*server, error) { return start(netns.Place{Bind: "127.0.0.1"}) })
 
 // StartAt starts a server of its own at a place and returns an empty database of it. Both are there until the test process
 // ends.
-func StartAt(t testing.TB, place Place) Database {
+func StartAt(t testing.TB, place netns.Place) Database {
 	t.Helper()
 	s, err := start(place)
 	if err != nil {
@@ -103,7 +97,7 @@ type server struct {
 	made int
 }
 
-func start(at Place) (*server, error) {
+func start(at netns.Place) (*server, error) {
 	ctx := context.Background() // the server outlives the test that happens to come first
 	place, datadir, lock, err := prepare(ctx)
 	if err != nil {
@@ -120,7 +114,7 @@ func start(at Place) (*server, error) {
 		"--bind-address="+at.Bind,
 		"--port="+strconv.Itoa(port))
 	ended := make(chan error, 1)
-	go runUntilExit(place.mysqld(ctx, options...), at.Namespace, ended)
+	go runUntilExit(place.mysqld(ctx, options...), at, ended)
 
 	cfg := driver.NewConfig()
 	cfg.Net, cfg.Addr, cfg.User = "unix", place.path(filepath.Join(datadir, "s")), "root"
@@ -155,28 +149,13 @@ func prepare(ctx context.Context) (place installation, datadir string, lock *os.
 
 // runUntilExit keeps its thread: the system ends the server with the thread that started it. A thread that has entered
 // another namespace ends with its goroutine.
-func runUntilExit(cmd *exec.Cmd, namespace string, ended chan<- error) {
+func runUntilExit(cmd *exec.Cmd, at netns.Place, ended chan<- error) {
 	runtime.LockOSThread()
-	if namespace != "" {
-		if err := enter(namespace); err != nil {
-			ended <- err
-			return
-		}
+	if err := at.Enter(); err != nil {
+		ended <- err
+		return
 	}
 	ended <- cmd.Run()
-}
-
-// enter puts the calling thread into a network namespace.
-func enter(namespace string) error {
-	file, err := os.Open(namespace)
-	if err != nil {
-		return fmt.Errorf("open the network namespace: %w", err)
-	}
-	defer file.Close()
-	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter the network namespace: %w", err)
-	}
-	return nil
 }
 
 func (s *server) await(ctx context.Context, ended <-chan error) error {
