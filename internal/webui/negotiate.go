@@ -64,11 +64,14 @@ func mayBePage(name string, r *http.Request) bool {
 	return acceptsHTML(r.Header.Values("Accept")) && folder != "api" && !looksLikeAsset(name)
 }
 
-// looksLikeAsset recognises names of files. Only endings of files that the build writes count: a project of a user may be
-// called "model.v2".
+// looksLikeAsset recognises names of files. Only endings of files that the build writes count, since a user may be called
+// "model.v2", and only at the root: below it names belong to users, as in /ada/mnist/runs/x/files/config.json.
 func looksLikeAsset(name string) bool {
 	if folder, _, _ := strings.Cut(name, "/"); folder == "assets" || folder == ".well-known" {
 		return true
+	}
+	if strings.Contains(name, "/") {
+		return false
 	}
 	switch path.Ext(name) {
 	case ".js", ".mjs", ".css", ".map", ".json", ".svg", ".png", ".ico", ".woff2", ".txt", ".xml", ".webmanifest", ".br", ".gz":

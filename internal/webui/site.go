@@ -10,6 +10,7 @@ import (
 	"html"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -27,8 +28,11 @@ const assetReference = `="./`
 // site serves one built single-page application from memory.
 type site struct {
 	basePath string
-	files    map[string]*file
-	broken   error
+	policy   string
+	// framed tells which pages other sites may show in a frame; nil means none.
+	framed func(name string, query url.Values) bool
+	files  map[string]*file
+	broken error
 }
 
 // file is one built file in each encoding that it exists in.
@@ -49,7 +53,7 @@ func newSite(pages fs.FS, basePath string) *site {
 	if basePath == "/" {
 		basePath = ""
 	}
-	s := &site{basePath: basePath, files: map[string]*file{}}
+	s := &site{basePath: basePath, policy: ContentSecurityPolicy, files: map[string]*file{}}
 	s.broken = s.load(pages)
 	return s
 }
@@ -115,7 +119,7 @@ func (s *site) addIndex(index []byte) error {
 
 // ServeHTTP answers GET and HEAD with a built file, or with index.html where the path may be a page.
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	setSecurityHeaders(w.Header())
+	s.setSecurityHeaders(w.Header(), r)
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -189,11 +193,19 @@ func newRepresentation(body []byte, encoding string) representation {
 	return representation{body: body, etag: `"` + etag + `"`}
 }
 
-func setSecurityHeaders(h http.Header) {
+func (s *site) setSecurityHeaders(h http.Header, r *http.Request) {
+	policy := s.policy
+	name, inside := s.fileName(r.URL.Path)
+	switch {
+	case inside && s.framed != nil && s.framed(name, r.URL.Query()):
+		// Without the directive, since "*" leaves out the schemes of editors that show notebooks.
+		policy = strings.Replace(policy, "; frame-ancestors 'none'", "", 1)
+	case h.Get("X-Frame-Options") == "":
+		h.Set("X-Frame-Options", "DENY")
+	}
 	for name, value := range map[string]string{
-		"Content-Security-Policy":    ContentSecurityPolicy,
+		"Content-Security-Policy":    policy,
 		"X-Content-Type-Options":     "nosniff",
-		"X-Frame-Options":            "DENY",
 		"Referrer-Policy":            "same-origin",
 		"Cross-Origin-Opener-Policy": "same-origin",
 		"Permissions-Policy":         "camera=(), geolocation=(), microphone=()",

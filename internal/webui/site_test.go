@@ -66,6 +66,9 @@ func TestSiteAnswers(t *testing.T) {
 		"the start page":                              {target: "/", accept: browserAccept, status: 200, body: page},
 		"a route of the browser":                      {target: "/ada/quickstart", accept: browserAccept, status: 200, body: page},
 		"a route whose last part has a dot":           {target: "/ada/model.v2", accept: browserAccept, status: 200, body: page},
+		"a page about a file of a run":                {target: "/ada/mnist/runs/7xk2/files/media/a.json", accept: browserAccept, status: 200, body: page},
+		"a page about a script of a run":              {target: "/ada/mnist/runs/7xk2/files/code/a.js", accept: browserAccept, status: 200, body: page},
+		"a page about a file with odd signs":          {target: "/ada/mnist/runs/7xk2/files/HT%253ML%20.html", accept: browserAccept, status: 200, body: page},
 		"a route for a client that takes anything":    {target: "/authorize", accept: "*/*", status: 200, body: page},
 		"a route for a client that says nothing":      {target: "/authorize", status: 200, body: page},
 		"no page for a client that wants JSON":        {target: "/authorize", accept: "application/json", status: 404, body: missing},
@@ -106,6 +109,50 @@ func TestSiteAnswers(t *testing.T) {
 				t.Errorf("X-Content-Type-Options = %q", got)
 			}
 		})
+	}
+}
+
+func TestOnlyARunInANotebookMayBeFramed(t *testing.T) {
+	app := newSite(builtPages(), "")
+	app.framed = isNotebookRun
+	tests := map[string]struct {
+		site   *site
+		target string
+		framed bool
+	}{
+		"a run, as the client opens it in a notebook": {app, "/ada/mnist/runs/7xk2?jupyter=true", true},
+		"a run whose name has a dot":                  {app, "/ada/mnist/runs/run.v1?jupyter=true", true},
+		"a run in a tab":                              {app, "/ada/mnist/runs/7xk2", false},
+		"a part of a run":                             {app, "/ada/mnist/runs/7xk2/files?jupyter=true", false},
+		"a path that climbs away from a run":          {app, "/ada/mnist/runs/../../settings?jupyter=true", false},
+		"the keys":                                    {app, "/authorize?jupyter=true", false},
+		"a project":                                   {app, "/ada/mnist?jupyter=true", false},
+		"the console":                                 {newSite(builtPages(), "/console"), "/console/a/b/runs/c?jupyter=true", false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			header := get(t, test.site, http.MethodGet, test.target, "Accept", browserAccept).Header
+			policy := header.Get("Content-Security-Policy")
+			if framed := !strings.Contains(policy, "frame-ancestors 'none'") && header.Get("X-Frame-Options") == ""; framed != test.framed {
+				t.Errorf("framed = %v, want %v: X-Frame-Options %q, policy %s", framed, test.framed, header.Get("X-Frame-Options"), policy)
+			}
+			if !strings.Contains(policy, "script-src 'self';") {
+				t.Errorf("policy = %s", policy)
+			}
+		})
+	}
+}
+
+func TestPolicyNamesTheStorage(t *testing.T) {
+	const origin = "https://bucket.s3.example.com"
+	policy := policyWith([]string{origin})
+	for directive, want := range map[string]string{
+		"img-src": "'self' " + origin + " data:", "media-src": "'self' " + origin, "frame-src": "'self' " + origin,
+		"connect-src": "'self' " + origin, "script-src": "'self'", "default-src": "'none'",
+	} {
+		if !strings.Contains(policy+";", directive+" "+want+";") {
+			t.Errorf("%s is not %s in %s", directive, want, policy)
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ var (
 		"https://react.dev":       true, // explains the numbers of errors, as the next two do
 		"https://mantine.dev":     true,
 		"https://reactrouter.com": true,
+		"https://github.com":      true, // where React Router's message to very old browsers finds what they lack
 	}
 )
 

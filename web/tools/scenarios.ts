@@ -18,6 +18,13 @@ export interface Scenario {
 
 const heading = (name: string | RegExp) => (page: Page) => page.getByRole("heading", { level: 1, name }).waitFor();
 
+/** The run that is training, and a wait until that many of its charts are drawn. */
+const run = `/ada/mnist/runs/r${(121 * 7919).toString(36).padStart(6, "x")}`;
+const drawn = (charts: number) => async (page: Page) => {
+  await page.locator(".u-over").nth(charts - 1).waitFor();
+  await page.waitForTimeout(300);
+};
+
 const signedOut = () => applicationMock({ ...settledApplication(), signedIn: null });
 const consoleIn = (change: Partial<ReturnType<typeof consoleState>>) => () => consoleMock({ ...consoleState(), ...change });
 
@@ -56,7 +63,86 @@ export const scenarios: Scenario[] = [
     },
   },
   { name: "app-signup-closed", site: "app", path: "/signup", mock: signedOut, act: heading("This instance is already set up") },
-  { name: "app-home", site: "app", path: "/", mock: applicationMock, act: heading("Welcome, Ada") },
+  { name: "app-home", site: "app", path: "/", mock: applicationMock, act: (page) => page.getByRole("link", { name: "mnist" }).waitFor() },
+  { name: "app-quickstart", site: "app", path: "/quickstart", mock: applicationMock, act: heading("Quickstart") },
+  { name: "app-projects", site: "app", path: "/ada/projects", mock: applicationMock, act: (page) => page.getByRole("link", { name: "mnist" }).waitFor() },
+  { name: "app-runs", site: "app", path: "/ada/mnist/workspace", mock: applicationMock, act: drawn(2), dialog: true },
+  {
+    name: "app-runs-filter",
+    site: "app",
+    path: "/ada/mnist?filter=state+%3D+finished&columns=config.lr&columns=summary.val%2Floss&sort=summary.val%2Floss",
+    mock: applicationMock,
+    dialog: true,
+    act: async (page) => {
+      await drawn(1)(page);
+      await page.getByRole("button", { name: "Add filter" }).click();
+      await page.getByLabel("Value").waitFor();
+    },
+  },
+  {
+    name: "app-runs-none",
+    site: "app",
+    path: "/ada/mnist",
+    mock: applicationMock,
+    act: async (page) => {
+      await page.getByLabel("Filter runs").fill("state = lost and");
+      await page.keyboard.press("Enter");
+      await page.getByText("The filter ends too early.").waitFor();
+    },
+    dialog: true,
+  },
+  { name: "app-run", site: "app", path: run, mock: applicationMock, act: drawn(6) },
+  {
+    name: "app-run-smooth",
+    site: "app",
+    path: run,
+    mock: applicationMock,
+    dialog: true,
+    act: async (page) => {
+      await page.getByLabel("Smoothing").fill("0.9");
+      await page.getByLabel("Log scale").focus();
+      await page.keyboard.press("Space");
+      await page.getByLabel("X axis").selectOption("_runtime");
+      await drawn(6)(page);
+    },
+  },
+  { name: "app-run-system", site: "app", path: `${run}/system`, mock: applicationMock, act: drawn(6) },
+  { name: "app-run-overview", site: "app", path: `${run}/overview`, mock: applicationMock, act: (page) => page.getByText("9007199254740993").waitFor() },
+  { name: "app-run-console", site: "app", path: `${run}/logs`, mock: applicationMock, act: (page) => page.getByText(/^step/).first().waitFor(), dialog: true },
+  { name: "app-run-files", site: "app", path: `${run}/files`, mock: applicationMock, act: (page) => page.getByRole("link", { name: "media" }).waitFor() },
+  { name: "app-run-file-text", site: "app", path: `${run}/files/code/train.py`, mock: applicationMock, act: (page) => page.getByText("import wandb").waitFor() },
+  { name: "app-run-file-html", site: "app", path: `${run}/files/media/html/report%20100%25_3.html`, mock: applicationMock, act: (page) => page.frameLocator("iframe").getByText("Report").waitFor() },
+  { name: "app-run-file-image", site: "app", path: `${run}/files/media/images/predictions_0_ea7.png`, mock: applicationMock, act: (page) => page.locator("img").waitFor() },
+  { name: "app-run-artifacts", site: "app", path: `${run}/artifacts`, mock: applicationMock, act: (page) => page.getByText("mnist-v2:v0").waitFor() },
+  { name: "app-run-jupyter", site: "app", path: `${run}?jupyter=true`, mock: applicationMock, act: drawn(6), dialog: true },
+  {
+    name: "app-run-edit",
+    site: "app",
+    path: run,
+    mock: applicationMock,
+    dialog: true,
+    act: async (page) => {
+      await page.getByRole("button", { name: "Edit" }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  {
+    name: "app-run-delete",
+    site: "app",
+    path: run,
+    mock: applicationMock,
+    dialog: true,
+    act: async (page) => {
+      await page.getByRole("button", { name: "More actions" }).click();
+      await page.getByRole("menuitem", { name: "Delete run" }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  { name: "app-run-missing", site: "app", path: "/ada/mnist/runs/nothing", mock: applicationMock, act: heading("There is no such run") },
+  { name: "app-artifacts", site: "app", path: "/ada/mnist/artifacts", mock: applicationMock, act: (page) => page.getByRole("link", { name: "classifier" }).or(page.getByRole("link", { name: "mnist-v2" })).first().waitFor() },
+  { name: "app-artifact", site: "app", path: "/ada/mnist/artifacts/model/classifier/v4", mock: applicationMock, act: (page) => page.getByText("README.md").waitFor() },
+  { name: "app-sweeps", site: "app", path: "/ada/mnist/sweeps", mock: applicationMock, act: (page) => page.getByRole("link", { name: "learning rate" }).waitFor() },
+  { name: "app-sweep", site: "app", path: "/ada/mnist/sweeps/k3m9x2pa", mock: applicationMock, act: (page) => page.locator("polyline").first().waitFor() },
   {
     name: "app-menu",
     site: "app",
@@ -99,7 +185,7 @@ export const scenarios: Scenario[] = [
     },
   },
   { name: "app-settings", site: "app", path: "/settings", mock: applicationMock, act: heading("Settings") },
-  { name: "app-notfound", site: "app", path: "/nobody/nothing", mock: applicationMock, act: heading("There is no such page") },
+  { name: "app-notfound", site: "app", path: "/nobody/nothing/else/at/all", mock: applicationMock, act: heading("There is no such page") },
   { name: "console-signin", site: "console", path: "/", mock: consoleIn({ user: null }), act: heading("Sign in") },
   {
     name: "console-signin-wrong",

@@ -24,7 +24,7 @@ export async function serveBuilt(site: "app" | "console", mock: MockServer): Pro
       if (await answer(mock, incoming, outgoing)) return;
       const name = new URL(incoming.url ?? "/", "http://localhost").pathname.replace(new RegExp(`^${base}/`), "");
       const file = join(root, name);
-      const isFile = /\.\w+$/.test(name) && existsSync(file);
+      const isFile = /^\/?(assets\/|[^/]+\.\w+$)/.test(name) && existsSync(file);
       outgoing.setHeader("Content-Security-Policy", policy);
       outgoing.setHeader("Content-Type", types[isFile ? (name.split(".").at(-1) ?? "") : "html"] ?? "text/plain");
       outgoing.end(isFile ? readFileSync(file) : index);

@@ -55,8 +55,9 @@ async function visit(context: BrowserContext, scenario: Scenario, picture: strin
   const page = await context.newPage();
   const problems: string[] = [];
   page.on("console", (message) => {
-    // A refused request is a browser's console error; scenarios provoke some on purpose.
-    if (message.type() === "error" && !/Failed to load resource/.test(message.text())) problems.push(message.text());
+    // A refused request is a browser's console error, and so is a script that stays still in the sandbox of a user's file;
+    // scenarios provoke both on purpose.
+    if (message.type() === "error" && !/Failed to load resource|Blocked script execution in .*\/storage\//.test(message.text())) problems.push(message.text());
   });
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("request", (request) => {

@@ -35,7 +35,11 @@ export function ChartCard({ title, element, loading, error, onRetry, empty, heig
   );
 }
 
-/** Lays charts out in as many columns as fit. */
-export function ChartGrid({ children }: { children: ReactNode }) {
-  return <div className={classes.grid}>{children}</div>;
+/** Lays charts out in as many columns as fit; dense ones are narrower, for beside a table. */
+export function ChartGrid({ dense = false, children }: { dense?: boolean; children: ReactNode }) {
+  return (
+    <div className={classes.grid} data-dense={dense || undefined}>
+      {children}
+    </div>
+  );
 }

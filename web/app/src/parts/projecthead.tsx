@@ -3,7 +3,7 @@ import { paths } from "../paths.ts";
 import { Tabs, Trail } from "./trail.tsx";
 import { useEmbedded } from "./embedded.ts";
 
-/** Where a page of a project is, and the ways to the project's other pages. */
+/** Where a page of a project is, and, at the first level, the ways to the project's other pages. */
 export function ProjectHead({ name: { entity, project }, deeper = [] }: { name: ProjectName; deeper?: { label: string; to: string }[] }) {
   const embedded = useEmbedded();
   if (embedded) return null;
@@ -11,14 +11,16 @@ export function ProjectHead({ name: { entity, project }, deeper = [] }: { name: 
   return (
     <>
       <Trail steps={[{ label: entity, to: paths.projects(entity) }, { label: project, to }, ...deeper]} />
-      <Tabs
-        label="Project"
-        tabs={[
-          { label: "Runs", to, end: deeper.length === 0 || !deeper.some((step) => step.to.startsWith(`${to}/runs`)) },
-          { label: "Sweeps", to: paths.sweeps(entity, project) },
-          { label: "Artifacts", to: paths.artifacts(entity, project) },
-        ]}
-      />
+      {deeper.length === 0 && (
+        <Tabs
+          label="Project"
+          tabs={[
+            { label: "Runs", to, end: true },
+            { label: "Sweeps", to: paths.sweeps(entity, project) },
+            { label: "Artifacts", to: paths.artifacts(entity, project) },
+          ]}
+        />
+      )}
     </>
   );
 }

@@ -23,7 +23,7 @@ export function Compare({ name, rows, shown, metrics, view }: CompareProps) {
   const drawn = rows.filter(({ run }) => shown.has(run.name));
   useFresh(name, drawn);
   return (
-    <ChartGrid>
+    <ChartGrid dense>
       {metrics.map((metric) => (
         <MetricChart key={metric} name={name} rows={drawn} shown={shown} metric={metric} view={view} />
       ))}
@@ -65,8 +65,8 @@ function MetricChart({ name, rows, shown, metric, view }: { name: ProjectName; r
     return curve && curve.x.length > 0 ? [{ ...curve, label: nameOf(run), color: shown.get(run.name) ?? 0 }] : [];
   });
   return (
-    <ChartCard title={metric} element={element} loading={result.loading || !seen} error={result.error} onRetry={result.retry} empty={series.length === 0}>
-      <Plot title={metric} series={series} axis={view.axis} log={view.log} smoothing={view.smoothing} />
+    <ChartCard title={metric} element={element} loading={result.loading || !seen} error={result.error} onRetry={result.retry} empty={series.length === 0} height={160}>
+      <Plot title={metric} series={series} axis={view.axis} log={view.log} smoothing={view.smoothing} height={160} />
     </ChartCard>
   );
 }

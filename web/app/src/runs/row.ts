@@ -57,11 +57,11 @@ export function orderKey(column: string): string | undefined {
   return `${column}.value`;
 }
 
-/** Every config and summary column of the runs, those that most runs have first. */
+/** Every config and summary column of the runs, those that most runs have first, and else in the order in which they were logged. */
 export function columnsOf(rows: Row[]): string[] {
   const counts = new Map<string, number>();
   for (const { values } of rows) for (const key of values.keys()) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return [...counts].sort(([a, n], [b, m]) => m - n || a.localeCompare(b)).map(([key]) => key);
+  return [...counts].sort(([, n], [, m]) => m - n).map(([key]) => key);
 }
 
 /** Columns to begin with: settings that differ between runs, and metrics. */

@@ -10,6 +10,7 @@ import { type Sweep, changeSweepOperation, sweepQuery } from "../data/sweep.ts";
 import { ask, nodesOf } from "../graphql.ts";
 import { numberOf } from "../json.ts";
 import { count, short } from "../number.ts";
+import { useEmbedded } from "../parts/embedded.ts";
 import { Missing } from "../parts/missing.tsx";
 import { useProjectName } from "../parts/names.ts";
 import { ProjectHead } from "../parts/projecthead.tsx";
@@ -167,6 +168,7 @@ export function bestOf(rows: Row[], { metric, minimize }: Pick<SweepPlan, "metri
 function Actions({ name, sweep }: { name: ProjectName; sweep: Sweep }) {
   const client = useQueryClient();
   const announce = useAnnounce();
+  const embedded = useEmbedded();
   const [asking, setAsking] = useState(false);
   const change = useMutation({
     mutationFn: (state: string) => ask(changeSweepOperation, { ...name, id: sweep.id, state }),
@@ -177,7 +179,7 @@ function Actions({ name, sweep }: { name: ProjectName; sweep: Sweep }) {
     },
   });
   const ended = ["FINISHED", "CANCELED", "CRASHED"].includes(sweep.state);
-  if (ended) return null;
+  if (ended || embedded) return null;
   const paused = sweep.state === "PAUSED";
   return (
     <Stack gap="xs" align="flex-end">
