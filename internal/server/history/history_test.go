@@ -3,6 +3,8 @@ package history
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,7 +61,7 @@ func randomLines(r *rand.Rand, step int64, n int) []string {
 func TestRandomHistories(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		b := newBed(t, s)
-		for seed := range uint64(12) {
+		for seed := range uint64(seeds()) {
 			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { b.randomHistory(t, rand.New(rand.NewPCG(seed, 1))) })
 		}
 	})
@@ -76,6 +78,12 @@ func (b *bed) randomHistory(t *testing.T, r *rand.Rand) {
 			step = m.furthest[writer] + 1
 		}
 		lines := randomLines(r, max(step, 0), 1+r.IntN(12))
+		if r.IntN(3) == 0 {
+			if err := b.CompactRun(t.Context(), run.RunID, 1); err != nil {
+				t.Fatal(err)
+			}
+			b.check(t, run.RunID, m, r)
+		}
 		switch k := r.IntN(12); {
 		case k < 6:
 		case k == 6:
@@ -117,4 +125,12 @@ func (b *bed) checkFork(t *testing.T, run store.Permit, m *model, r *rand.Rand) 
 	forked.put("", forked.next(""), more...)
 	b.check(t, child.RunID, forked, r)
 	b.check(t, run.RunID, m, r)
+}
+
+// seeds is how many histories are tried; HISTORY_SEEDS asks for more.
+func seeds() int {
+	if n, err := strconv.Atoi(os.Getenv("HISTORY_SEEDS")); err == nil {
+		return n
+	}
+	return 12
 }

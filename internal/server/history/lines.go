@@ -160,7 +160,7 @@ func (s *Service) status(ctx context.Context, run store.ID) (Status, error) {
 	for stream, tail := range map[store.Stream]*[]string{
 		store.StreamHistory: &status.HistoryTail, store.StreamEvents: &status.EventsTail,
 	} {
-		v, err := s.view(snapshot, stream)
+		v, err := s.view(ctx, snapshot, stream)
 		if err != nil {
 			return Status{}, err
 		}

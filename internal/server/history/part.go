@@ -41,6 +41,8 @@ type part struct {
 	// hidden are lines that no longer count; cut is the highest step that does.
 	hidden spans
 	cut    int64
+	// together is the footer whose statistics are those of this part and all others of its segment; nil for none.
+	together *segment.Footer
 }
 
 // whole tells that every row counts, none that no row does.

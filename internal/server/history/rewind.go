@@ -4,11 +4,20 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
+
+// objectLife is how long an object stays after nothing refers to it: the longest life of a signed URL.
+const objectLife = 24 * time.Hour
+
+// Delete removes what a run has logged. It may be called again.
+func (s *Service) Delete(ctx context.Context, run store.ID) error {
+	return s.store.DeleteHistory(ctx, run, s.now().Add(objectLife))
+}
 
 // Rewind cuts off what a run's history holds beyond a step, and keeps it in an archive. lines is where the history of a
 // single process goes on.
@@ -100,15 +109,47 @@ func (v *view) truncate(ctx context.Context, rank int, step int64) (store.Trunca
 			}
 		}
 	}
-	t.Segments = v.segmentsUpTo(head, step)
-	chunks, err := chunksOf(head, kept)
-	t.Chunks = chunks
+	var err error
+	if t.Segments, err = v.segmentsUpTo(ctx, head, step); err != nil {
+		return t, err
+	}
+	t.Chunks, err = chunksOf(head, kept)
 	return t, err
 }
 
 // segmentsUpTo are the rows of a writer's segments that remain, without the lines that chunks hide.
-func (v *view) segmentsUpTo(head store.StreamHead, step int64) []store.Segment {
-	return nil
+func (v *view) segmentsUpTo(ctx context.Context, head store.StreamHead, step int64) ([]store.Segment, error) {
+	newer := v.chunkSpans(head)
+	var kept []store.Segment
+	for _, g := range v.snapshot.Segments {
+		if g.Stream != head.Stream || g.Writer != head.Writer || g.MinStep > step {
+			continue
+		}
+		dead, err := decodeSpans(g.Dead)
+		if err != nil {
+			return nil, corrupt(err)
+		}
+		g.CutStep = min(g.CutStep, step)
+		g.Dead = union(append(dead, overlap(newer, span{g.FirstLine, g.NextLine})...)...).encode()
+		footer, err := v.service.store.SegmentFooter(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		g.Footer = footer
+		kept = append(kept, g)
+	}
+	return kept, nil
+}
+
+// chunkSpans are the ranges of lines that a writer's chunks hold.
+func (v *view) chunkSpans(head store.StreamHead) []span {
+	var spans []span
+	for _, c := range v.snapshot.Chunks {
+		if c.Stream == head.Stream && c.Writer == head.Writer {
+			spans = append(spans, span{c.FirstLine, c.FirstLine + int64(c.N)})
+		}
+	}
+	return spans
 }
 
 // line is a line with its number.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -61,6 +62,12 @@ type Service struct {
 
 	parts, answers *cache
 	readers        *semaphore.Weighted
+	// holder names this service in leases, touched are runs that may have lines to compact.
+	holder  store.ID
+	touched chan store.ID
+
+	pendingMu *sync.Mutex
+	pending   map[store.ID]pending
 }
 
 // New returns a service on a store.
@@ -74,6 +81,8 @@ func New(s *store.Store, cfg Config) *Service {
 	return &Service{
 		store: s, bucket: cfg.Bucket, logger: cfg.Logger, now: cfg.Now,
 		parts: newCache(partsCache), answers: newCache(answersCache), readers: semaphore.NewWeighted(readers),
+		holder: s.NewID(), touched: make(chan store.ID, maxTouched),
+		pendingMu: &sync.Mutex{}, pending: map[store.ID]pending{},
 	}
 }
 
@@ -94,7 +103,7 @@ func (s *Service) read(ctx context.Context, run store.ID, stream store.Stream, f
 		if err != nil {
 			return err
 		}
-		v, err := s.view(snapshot, stream)
+		v, err := s.view(ctx, snapshot, stream)
 		if err == nil {
 			err = fn(v)
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	"github.com/kubewandb/kubewandb/internal/server/segment"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -17,11 +18,11 @@ type view struct {
 	parts []*part
 }
 
-func (s *Service) view(snapshot store.Snapshot, stream store.Stream) (*view, error) {
+func (s *Service) view(ctx context.Context, snapshot store.Snapshot, stream store.Stream) (*view, error) {
 	v := &view{service: s, stream: stream, snapshot: snapshot}
 	v.snapshot.Heads = slices.DeleteFunc(slices.Clone(snapshot.Heads), func(h store.StreamHead) bool { return h.Stream != stream })
 	for rank, head := range v.snapshot.Heads {
-		parts, err := s.partsOf(snapshot, head, rank)
+		parts, err := s.partsOf(ctx, snapshot, head, rank)
 		if err != nil {
 			return nil, err
 		}
@@ -31,7 +32,7 @@ func (s *Service) view(snapshot store.Snapshot, stream store.Stream) (*view, err
 }
 
 // partsOf returns the visible parts of a writer. A chunk hides the lines of its range in everything older.
-func (s *Service) partsOf(snapshot store.Snapshot, head store.StreamHead, rank int) ([]*part, error) {
+func (s *Service) partsOf(ctx context.Context, snapshot store.Snapshot, head store.StreamHead, rank int) ([]*part, error) {
 	var chunks []store.Chunk
 	for _, c := range snapshot.Chunks {
 		if c.Stream == head.Stream && c.Writer == head.Writer {
@@ -45,17 +46,65 @@ func (s *Service) partsOf(snapshot store.Snapshot, head store.StreamHead, rank i
 		parts = append(parts, &part{
 			source: &chunkSource{service: s, chunk: c, follows: chunks[i+1:]},
 			writer: string(c.Writer), rank: rank, lines: lines, minStep: c.MinStep, maxStep: c.MaxStep, cut: store.NoCut,
-			hidden: hiddenBy(newer, lines),
+			hidden: overlap(newer, lines),
 		})
 		newer = append(newer, lines)
+	}
+	for _, g := range snapshot.Segments {
+		if g.Stream != head.Stream || g.Writer != head.Writer {
+			continue
+		}
+		blocks, err := s.blocksOf(ctx, g, rank, newer)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, blocks...)
 	}
 	parts = slices.DeleteFunc(parts, (*part).none)
 	slices.SortStableFunc(parts, func(a, b *part) int { return compare(a.lines.from, b.lines.from) })
 	return parts, nil
 }
 
-// hiddenBy returns which of the lines newer parts hold. Most parts overlap nothing, which costs no memory.
-func hiddenBy(newer []span, lines span) spans {
+// blocksOf returns the parts of a segment. Segments hide nothing in each other.
+func (s *Service) blocksOf(ctx context.Context, g store.Segment, rank int, newer []span) ([]*part, error) {
+	if g.MinStep > g.CutStep {
+		return nil, nil
+	}
+	footer, err := s.footer(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	dead, err := decodeSpans(g.Dead)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	hiding := append(slices.Clone(dead), newer...)
+	parts := make([]*part, len(footer.Blocks))
+	for i := range footer.Blocks {
+		info := &footer.Blocks[i]
+		lines := span{info.FirstLine, info.NextLine}
+		parts[i] = &part{
+			source: &blockSource{service: s, object: g.Object(), footer: footer, block: i},
+			writer: string(g.Writer), rank: rank, lines: lines, minStep: info.MinStep, maxStep: info.MaxStep, cut: g.CutStep,
+			hidden: overlap(hiding, lines),
+		}
+	}
+	if isTogether(footer, parts) {
+		for _, p := range parts {
+			p.together = footer
+		}
+	}
+	return parts, nil
+}
+
+// isTogether tells whether the parts are all of a segment that has statistics of them together.
+func isTogether(footer *segment.Footer, parts []*part) bool {
+	return len(footer.Stats) > 0 && len(parts) == len(footer.Blocks) &&
+		!slices.ContainsFunc(parts, func(p *part) bool { return !p.whole() })
+}
+
+// overlap returns the lines of a range that are in any of these. It is mostly none, and costs no memory then.
+func overlap(newer []span, lines span) spans {
 	var over []span
 	for _, n := range newer {
 		if n.from < lines.to && n.to > lines.from {
@@ -143,10 +192,17 @@ func (v *view) texts(ctx context.Context, refs []ref, each func(text []byte) err
 // there are more than maxKeys keys.
 func (v *view) stats(ctx context.Context) (*chunk.Stats, error) {
 	all := &chunk.Stats{Limit: maxKeys}
+	merged := map[*segment.Footer]bool{}
 	for _, piece := range v.pieces() {
 		p := piece.part
+		if piece.whole && p.together != nil {
+			if merged[p.together] {
+				continue
+			}
+			merged[p.together] = true
+		}
 		if piece.whole {
-			s, err := p.source.stats(ctx)
+			s, err := p.stats(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -160,6 +216,18 @@ func (v *view) stats(ctx context.Context) (*chunk.Stats, error) {
 		}
 	}
 	return all, nil
+}
+
+// stats are those of all rows; nil where only the lines can tell.
+func (p *part) stats(ctx context.Context) (*chunk.Stats, error) {
+	if p.together == nil {
+		return p.source.stats(ctx)
+	}
+	s, err := chunk.DecodeStats(p.together.Stats)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	return s, nil
 }
 
 // piece is a part, or a range of its lines.

@@ -18,7 +18,9 @@ const (
 // Footer says what is where in a segment: the columns one after the other, each with its share of every block.
 type Footer struct {
 	Blocks []BlockInfo
-	paths  []string
+	// Stats are the statistics of all rows, where there are blocks without.
+	Stats []byte
+	paths []string
 	// ends is where the share of a block in a column ends, at column × blocks + block.
 	ends []int64
 	// byName finds columns of keys by either of their Names.
@@ -34,7 +36,8 @@ type Part struct {
 	Index  int
 }
 
-func (p *Part) info() BlockInfo {
+// Info is what is known of the block.
+func (p *Part) Info() BlockInfo {
 	if p.Block != nil {
 		return p.Block.Info
 	}
@@ -98,8 +101,8 @@ func union(parts []Part) []string {
 }
 
 // Assemble lays out a segment of these blocks: pieces, of which those of each source are in ascending order, and behind
-// them a footer.
-func Assemble(parts []Part) (pieces []Piece, footer []byte) {
+// them a footer. stats are for segments with blocks that have none.
+func Assemble(parts []Part, stats []byte) (pieces []Piece, footer []byte) {
 	paths := union(parts)
 	lengths := make([]int64, 0, (keyColumns+len(paths))*len(parts))
 	for column := range keyColumns + len(paths) {
@@ -123,8 +126,9 @@ func Assemble(parts []Part) (pieces []Piece, footer []byte) {
 	}
 	raw = binary.AppendUvarint(raw, uint64(len(parts)))
 	for i := range parts {
-		raw = appendInfo(raw, parts[i].info())
+		raw = appendInfo(raw, parts[i].Info())
 	}
+	raw = append(binary.AppendUvarint(raw, uint64(len(stats))), stats...)
 	for _, n := range lengths {
 		raw = binary.AppendUvarint(raw, uint64(n)) //nolint:gosec // never negative
 	}
@@ -171,6 +175,7 @@ func ParseFooter(b []byte) (*Footer, error) {
 	for i := range f.Blocks {
 		f.Blocks[i] = r.info()
 	}
+	f.Stats = r.bytes(r.count(len(r.rest)))
 	if shares := (keyColumns + len(f.paths)) * len(f.Blocks); shares <= len(r.rest) {
 		f.ends = make([]int64, shares)
 	} else {
@@ -238,7 +243,7 @@ func (f *Footer) Range(column, block int) (offset, length int64) {
 
 // Size is about how many bytes of memory the footer takes.
 func (f *Footer) Size() int {
-	size := 8*len(f.ends) + 96*len(f.Blocks)
+	size := 8*len(f.ends) + 96*len(f.Blocks) + len(f.Stats)
 	for _, path := range f.paths {
 		size += 2*len(path) + 120
 	}

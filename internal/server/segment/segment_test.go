@@ -101,7 +101,7 @@ func assemble(t testing.TB, blocks ...[]string) ([]byte, *Footer) {
 
 func write(t testing.TB, parts []Part, sources ...[]byte) ([]byte, *Footer) {
 	t.Helper()
-	pieces, footer := Assemble(parts)
+	pieces, footer := Assemble(parts, nil)
 	var object []byte
 	for _, p := range pieces {
 		if p.Bytes == nil {
@@ -241,7 +241,7 @@ func sameJSON(a, b string) bool {
 
 func FuzzRead(f *testing.F) {
 	_, footer := assemble(f, []string{`{"a":1,"b":"x"}`, `{"a":0.5}`})
-	_, raw := Assemble([]Part{{Footer: footer}})
+	_, raw := Assemble([]Part{{Footer: footer}}, nil)
 	f.Add(raw, 2)
 	var c column
 	c.add(0, []byte("1.5"))

@@ -190,6 +190,9 @@ func pause(ctx context.Context, d time.Duration) error {
 // ID is the primary key of a row.
 type ID int64
 
+// NewID returns an id that no other row or object has.
+func (s *Store) NewID() ID { return s.ids.next() }
+
 // idSource makes ids that grow with time and differ between programs that write to one database: milliseconds since 2024
 // in the upper 41 bits, 22 random bits below them.
 type idSource struct {

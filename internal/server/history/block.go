@@ -1,0 +1,205 @@
+package history
+
+import (
+	"context"
+
+	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	"github.com/kubewandb/kubewandb/internal/server/segment"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+// blockSource is a block of a segment.
+type blockSource struct {
+	service *Service
+	object  store.Object
+	footer  *segment.Footer
+	block   int
+}
+
+// blockKey names what is kept of a segment: the values of a column in a block, or its footer.
+type blockKey struct {
+	object store.ID
+	block  int
+	column int
+}
+
+// The columns of blockKey that are none.
+const (
+	keyRows   = -1
+	keyFooter = -2
+)
+
+// readAhead is how many bytes of one column are read at once, in the blocks that follow.
+const readAhead = 1 << 20
+
+// footer returns that of a segment.
+func (s *Service) footer(ctx context.Context, g store.Segment) (*segment.Footer, error) {
+	key := blockKey{object: g.ObjectID, column: keyFooter}
+	if f, ok := s.parts.get(key); ok {
+		return f.(*segment.Footer), nil
+	}
+	raw, err := s.store.SegmentFooter(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) == 0 {
+		if raw, err = s.get(ctx, g.Object(), extent{g.FooterAt, g.Size - g.FooterAt}); err != nil {
+			return nil, err
+		}
+	}
+	f, err := segment.ParseFooter(raw)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	s.parts.put(key, f, f.Size())
+	return f, nil
+}
+
+// load returns columns of the block, and keeps those of following blocks that are read with them. A column is nil where
+// the block does not have it.
+func (b *blockSource) load(ctx context.Context, columns []int) ([]*segment.Values, error) {
+	out := make([]*segment.Values, len(columns))
+	type missing struct{ at, column, block int }
+	var want []missing
+	var extents []extent
+	for i, column := range columns {
+		if v, ok := b.service.parts.get(blockKey{b.object.ID, b.block, column}); ok {
+			out[i] = v.(*segment.Values)
+			continue
+		}
+		ahead := int64(0)
+		for block := b.block; block < len(b.footer.Blocks); block++ {
+			offset, length := b.footer.Range(column, block)
+			// A row needs all columns, and their neighbours in other blocks would only fill the memory.
+			if ahead += length; block > b.block && (ahead > readAhead || len(columns) > segmentKeysAhead) {
+				break
+			}
+			if length > 0 {
+				want = append(want, missing{i, column, block})
+				extents = append(extents, extent{offset, length})
+			}
+		}
+	}
+	raw, err := b.service.fetch(ctx, b.object, extents)
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range want {
+		v, err := segment.DecodeColumn(raw[i], b.footer.Blocks[m.block].Rows)
+		if err != nil {
+			return nil, corrupt(err)
+		}
+		b.service.parts.put(blockKey{b.object.ID, m.block, m.column}, v, v.Size())
+		if m.block == b.block {
+			out[m.at] = v
+		}
+	}
+	return out, nil
+}
+
+// segmentKeysAhead is how many columns at most are read ahead.
+const segmentKeysAhead = 64
+
+func (b *blockSource) rows(ctx context.Context) (*rows, error) {
+	key := blockKey{b.object.ID, b.block, keyRows}
+	if r, ok := b.service.parts.get(key); ok {
+		return r.(*rows), nil
+	}
+	columns, err := b.load(ctx, []int{segment.Lines, segment.Steps})
+	if err != nil {
+		return nil, err
+	}
+	r := &rows{}
+	for i, into := range []*[]int64{&r.lines, &r.steps} {
+		if columns[i] == nil {
+			return nil, corrupt(segment.ErrCorrupt)
+		}
+		if *into, err = columns[i].Whole(); err != nil {
+			return nil, corrupt(err)
+		}
+	}
+	for row, step := range r.steps {
+		if step == segment.Odd {
+			if r.odd == nil {
+				r.odd = make([]bool, len(r.steps))
+			}
+			r.odd[row] = true
+		}
+	}
+	b.service.parts.put(key, r, len(r.odd)+72) // the numbers are kept with the columns
+	return r, nil
+}
+
+func (b *blockSource) texts(ctx context.Context, which []int32) ([][]byte, error) {
+	columns := make([]int, b.footer.All())
+	for i := range columns {
+		columns[i] = i
+	}
+	values, err := b.load(ctx, columns)
+	if err != nil {
+		return nil, err
+	}
+	writer := b.footer.NewRows(values)
+	if which == nil {
+		which = make([]int32, b.footer.Blocks[b.block].Rows)
+		for i := range which {
+			which[i] = int32(i) //nolint:gosec // few rows
+		}
+	}
+	texts := make([][]byte, len(which))
+	var arena []byte
+	for i, row := range which {
+		start := len(arena)
+		arena = writer.Append(arena, int(row))
+		texts[i] = arena[start:len(arena):len(arena)]
+	}
+	return texts, nil
+}
+
+func (b *blockSource) values(ctx context.Context, keys []string) ([]*segment.Values, error) {
+	columns := []int{segment.Raw}
+	where := make([][]int, len(keys)) // in columns
+	for i, key := range keys {
+		for _, column := range b.footer.Columns(key) {
+			where[i] = append(where[i], len(columns))
+			columns = append(columns, column)
+		}
+	}
+	loaded, err := b.load(ctx, columns)
+	if err != nil {
+		return nil, err
+	}
+	rows := b.footer.Blocks[b.block].Rows
+	var extracted []*segment.Values
+	if raw := loaded[0]; raw != nil {
+		extracted = segment.NewExtractor(keys).Extracted(raw)
+	}
+	out := make([]*segment.Values, len(keys))
+	for i := range keys {
+		if extracted == nil && len(where[i]) == 1 && loaded[where[i][0]] != nil {
+			out[i] = loaded[where[i][0]]
+			continue
+		}
+		var of []*segment.Values
+		for _, at := range where[i] {
+			of = append(of, loaded[at])
+		}
+		if extracted != nil {
+			of = append(of, extracted[i])
+		}
+		out[i] = segment.Join(rows, of...)
+	}
+	return out, nil
+}
+
+func (b *blockSource) stats(context.Context) (*chunk.Stats, error) {
+	raw := b.footer.Blocks[b.block].Stats
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	s, err := chunk.DecodeStats(raw)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	return s, nil
+}

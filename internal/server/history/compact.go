@@ -1,0 +1,524 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	"github.com/kubewandb/kubewandb/internal/server/segment"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+const (
+	// compactChunks and compactBytes are from where on a writer's chunks are compacted.
+	compactChunks = 64
+	compactBytes  = 4 << 20
+	// jobRaw bounds the lines that one compaction reads out of chunks, and with them the memory that it needs.
+	jobRaw = 16 << 20
+	// maxSegment is where segments grow no further.
+	maxSegment = 128 << 20
+	// mergeRun is how many segments of about one size become one of the next, four times as large.
+	mergeRun = 3
+	// wholeBlock is the share of segment.BlockRows, and the bytes, from which a block is copied instead of made anew.
+	wholeBlockShare = 2
+	wholeBlockBytes = 1 << 20
+	// maxFooterRow is how large a footer may be to stand in its row too.
+	maxFooterRow = 1 << 20
+	// remembered is how long a chunk that has become part of a segment is known when its request comes again.
+	remembered = 10 * time.Minute
+	// writeTimeout bounds one compaction.
+	writeTimeout = 5 * time.Minute
+)
+
+// compaction is the work on one writer of a stream.
+type compaction struct {
+	*view
+	head store.StreamHead
+	// chunks are those that become part of the segment: a stretch of seqs from the oldest on.
+	chunks []store.Chunk
+	// absorbed are the segments that it replaces, by their lines.
+	absorbed []store.Segment
+	// dead are the lines that the chunks hide in segments which stay.
+	dead []store.DeadLines
+
+	builder segment.Builder
+	// stats are those of the block that is being made, wide those of the whole segment where a block has too many keys.
+	stats *chunk.Stats
+	whole []wholeStats
+	wide  bool
+	parts []segment.Part
+	// copies are the blocks of older segments that stay as they are.
+	copies map[*part]segment.Part
+	// sources are the objects of the absorbed segments, by the numbers in parts.
+	sources []store.Object
+}
+
+// wholeStats are those of a block or an older segment, decoded or not.
+type wholeStats struct {
+	stats *chunk.Stats
+	raw   []byte
+}
+
+// compact moves the chunks of a stream into segments, a job at a time, until fewer than least are left of each writer or
+// the lease is not renewed.
+func (s *Service) compact(ctx context.Context, run store.ID, stream store.Stream, least int, renew func() (bool, error)) error {
+	for {
+		if granted, err := renew(); err != nil || !granted {
+			return err
+		}
+		if more, err := s.compactOnce(ctx, run, stream, least); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// compactOnce does one job for each writer that has enough chunks.
+func (s *Service) compactOnce(ctx context.Context, run store.ID, stream store.Stream, least int) (more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	snapshot, err := s.store.RunSnapshot(ctx, run, stream)
+	if err != nil {
+		return false, err
+	}
+	v, err := s.view(ctx, snapshot, stream)
+	if err != nil {
+		return false, err
+	}
+	for _, head := range v.snapshot.Heads {
+		c := &compaction{view: v, head: head, copies: map[*part]segment.Part{}}
+		if !c.choose(least) {
+			continue
+		}
+		if err := c.do(ctx); err != nil {
+			return false, fmt.Errorf("compact stream %d of run %d: %w", stream, run, err)
+		}
+		more = true
+	}
+	return more, nil
+}
+
+// choose decides what is compacted. It is false where there are fewer than least chunks.
+func (c *compaction) choose(least int) bool {
+	var all []store.Chunk
+	for _, k := range c.snapshot.Chunks {
+		if k.Stream == c.head.Stream && k.Writer == c.head.Writer {
+			all = append(all, k)
+		}
+	}
+	if len(all) < max(least, 1) {
+		return false
+	}
+	c.chunks = all[:min(len(all), jobRaw/chunk.MaxRaw*4)]
+	return true
+}
+
+func (c *compaction) do(ctx context.Context) error {
+	c.stats = &chunk.Stats{Limit: maxKeys}
+	taken, raw, err := c.take(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.hide(); err != nil {
+		return err
+	}
+	all := c.segments()
+	sizes := make([]int64, len(all))
+	for i := range all {
+		sizes[i] = all[i].Size
+	}
+	c.absorbed = all[len(all)-toAbsorb(sizes, raw/likelyRatio):]
+	work := (&view{snapshot: c.snapshot, parts: taken}).pieces()
+	for _, g := range c.absorbed {
+		pieces, err := c.absorb(ctx, g)
+		if err != nil {
+			return err
+		}
+		work = append(work, pieces...)
+	}
+	// Blocks hold ranges of lines that do not overlap: the statistics of a key depend on the order of its values.
+	slices.SortStableFunc(work, func(a, b piece) int { return compare(a.lines.from, b.lines.from) })
+	var staying []span
+	for _, g := range all[:len(all)-len(c.absorbed)] {
+		staying = append(staying, span{g.FirstLine, g.NextLine})
+	}
+	for i, p := range work {
+		if i > 0 && len(overlap(staying, span{work[i-1].lines.to, p.lines.from})) > 0 {
+			if err := c.flush(); err != nil { // the lines between are in a segment that stays
+				return err
+			}
+		}
+		if err := c.put(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := c.flush(); err != nil {
+		return err
+	}
+	return c.write(ctx)
+}
+
+// likelyRatio is about how many times shorter lines are in a segment.
+const likelyRatio = 3
+
+// take returns the parts of chunks whose lines the job moves, and how many bytes these have: a stretch of seqs as long as
+// jobRaw allows. Further chunks are left for the next job.
+func (c *compaction) take(ctx context.Context) (taken []*part, raw int64, err error) {
+	last := c.chunks[len(c.chunks)-1].Seq
+	for _, p := range c.view.parts {
+		if source, ok := p.source.(*chunkSource); ok && source.chunk.Writer == c.head.Writer && source.chunk.Seq <= last {
+			taken = append(taken, p)
+		}
+	}
+	seq := func(p *part) int64 { return p.source.(*chunkSource).chunk.Seq }
+	slices.SortFunc(taken, func(a, b *part) int { return compare(seq(a), seq(b)) })
+	for i, p := range taken {
+		texts, err := p.texts(ctx, nil)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, text := range texts {
+			raw += int64(len(text))
+		}
+		if raw >= jobRaw && i < len(taken)-1 {
+			last, taken = seq(p), taken[:i+1]
+			break
+		}
+	}
+	c.chunks = slices.DeleteFunc(c.chunks, func(k store.Chunk) bool { return k.Seq > last })
+	slices.SortStableFunc(taken, func(a, b *part) int { return compare(a.lines.from, b.lines.from) })
+	return taken, raw, nil
+}
+
+// put adds a piece: as a block that is copied, or as rows.
+func (c *compaction) put(ctx context.Context, p piece) error {
+	copied, ok := c.copies[p.part]
+	if !ok {
+		return c.add(ctx, p)
+	}
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.parts = append(c.parts, copied)
+	footer := copied.Footer
+	if p.part.together == nil {
+		c.whole = append(c.whole, wholeStats{raw: footer.Blocks[copied.Index].Stats})
+	} else if copied.Index == 0 {
+		c.wide = true
+		c.whole = append(c.whole, wholeStats{raw: footer.Stats})
+	}
+	return nil
+}
+
+// add adds the rows of a piece to the block that is being made, and its statistics.
+func (c *compaction) add(ctx context.Context, p piece) error {
+	found, err := p.part.rows(ctx)
+	if err != nil {
+		return err
+	}
+	texts, err := p.part.texts(ctx, nil)
+	if err != nil {
+		return err
+	}
+	stats, err := c.statsOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	for row, at := range found.lines {
+		if at < p.lines.from || at >= p.lines.to {
+			continue
+		}
+		odd := found.odd != nil && found.odd[row]
+		switch {
+		case odd && !p.part.hidden.has(at): // no reader sees it, but it was logged
+			c.builder.AddRaw(at, segment.Odd, texts[row])
+		case odd || !p.part.visible(found, row):
+		case c.stream == store.StreamConsole:
+			c.builder.AddRaw(at, store.NoStep, texts[row])
+		default:
+			c.builder.Add(at, found.steps[row], texts[row])
+		}
+	}
+	if stats != nil {
+		c.stats.Merge(stats)
+	}
+	if c.builder.Full() {
+		return c.flush()
+	}
+	return nil
+}
+
+// statsOf are the statistics of a piece of the history.
+func (c *compaction) statsOf(ctx context.Context, p piece) (*chunk.Stats, error) {
+	if c.stream != store.StreamHistory {
+		return nil, nil
+	}
+	if p.whole {
+		stats, err := p.part.source.stats(ctx)
+		if err != nil || stats != nil {
+			return stats, err
+		}
+	}
+	stats := &chunk.Stats{Limit: maxKeys}
+	return stats, p.part.fold(ctx, p.lines, stats)
+}
+
+// flush ends the block that is being made.
+func (c *compaction) flush() error {
+	if c.builder.Rows() == 0 {
+		return nil
+	}
+	var encoded []byte
+	if c.stream == store.StreamHistory {
+		c.whole = append(c.whole, wholeStats{stats: c.stats})
+		if len(c.stats.Keys()) > segment.MaxColumns || c.stats.Wide {
+			c.wide = true
+		} else {
+			encoded = chunk.EncodeStats(c.stats)
+		}
+	}
+	c.stats = &chunk.Stats{Limit: maxKeys}
+	c.parts = append(c.parts, segment.Part{Block: c.builder.Block(encoded)})
+	return nil
+}
+
+// hide finds the segments in which the chunks hide lines.
+func (c *compaction) hide() error {
+	lines := make([]span, len(c.chunks))
+	for i, k := range c.chunks {
+		lines[i] = span{k.FirstLine, k.FirstLine + int64(k.N)}
+	}
+	for _, g := range c.segments() {
+		over := overlap(lines, span{g.FirstLine, g.NextLine})
+		if len(over) == 0 {
+			continue
+		}
+		dead, err := decodeSpans(g.Dead)
+		if err != nil {
+			return corrupt(err)
+		}
+		c.dead = append(c.dead, store.DeadLines{Segment: g, Dead: union(append(dead, over...)...).encode()})
+	}
+	return nil
+}
+
+// segments are those of the writer, by their lines.
+func (c *compaction) segments() []store.Segment {
+	var all []store.Segment
+	for _, g := range c.snapshot.Segments {
+		if g.Stream == c.head.Stream && g.Writer == c.head.Writer {
+			all = append(all, g)
+		}
+	}
+	slices.SortFunc(all, func(a, b store.Segment) int { return compare(a.FirstLine, b.FirstLine) })
+	return all
+}
+
+// tier groups segments of about one size: each is four times as large as the one before.
+func tier(size int64) int {
+	const least = 64 << 10
+	return int(math.Log2(float64(max(size, least))/least) / 2)
+}
+
+// toAbsorb chooses how many of the last segments become part of one of so many bytes. All have to be of its tier or below,
+// and at least mergeRun, so that each line is written anew only as often as there are tiers.
+func toAbsorb(sizes []int64, size int64) int {
+	absorbed := 0
+	for {
+		run, grown := 0, size
+		for i := len(sizes) - absorbed - 1; i >= 0 && tier(sizes[i]) <= tier(size) && grown+sizes[i] <= maxSegment; i-- {
+			grown += sizes[i]
+			run++
+		}
+		if run < mergeRun {
+			return absorbed
+		}
+		absorbed, size = absorbed+run, grown
+	}
+}
+
+// absorb takes the blocks of an older segment in: large ones as they are, others as rows of new ones.
+func (c *compaction) absorb(ctx context.Context, g store.Segment) ([]piece, error) {
+	footer, err := c.service.footer(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	source := len(c.sources)
+	c.sources = append(c.sources, g.Object())
+	c.dead = slices.DeleteFunc(c.dead, func(d store.DeadLines) bool { return d.Segment.ObjectID == g.ObjectID })
+	var parts []*part
+	for _, p := range c.view.parts {
+		block, ok := p.source.(*blockSource)
+		if !ok || block.object != g.Object() {
+			continue
+		}
+		parts = append(parts, p)
+		known := c.stream != store.StreamHistory || len(footer.Blocks[block.block].Stats) > 0
+		if p.whole() && (p.together != nil || known && isLarge(footer, block.block)) {
+			c.copies[p] = segment.Part{Source: source, Footer: footer, Index: block.block}
+		}
+	}
+	return (&view{snapshot: c.snapshot, parts: parts}).pieces(), nil
+}
+
+// isLarge tells whether a block is worth keeping as it is.
+func isLarge(f *segment.Footer, block int) bool {
+	if f.Blocks[block].Rows >= segment.BlockRows/wholeBlockShare {
+		return true
+	}
+	total := int64(0)
+	for column := range f.All() {
+		_, length := f.Range(column, block)
+		total += length
+	}
+	return total >= wholeBlockBytes
+}
+
+// write writes the segment and lets it take the place of what it was made from.
+func (c *compaction) write(ctx context.Context) error {
+	parts := c.parts
+	now := c.service.now()
+	change := store.Compaction{
+		Head: c.head, Segments: c.absorbed, Dead: c.dead, Now: now, Forget: now.Add(-remembered), DropAt: now.Add(objectLife),
+	}
+	for _, k := range c.chunks {
+		change.Chunks = append(change.Chunks, k.Seq)
+	}
+	g := store.Segment{
+		RunID: c.head.RunID, Stream: c.head.Stream, Writer: c.head.Writer, ObjectID: c.service.store.NewID(), ObjectRun: c.head.RunID,
+		FirstLine: math.MaxInt64, MinStep: math.MaxInt64, MaxStep: segment.Odd, CutStep: store.NoCut,
+	}
+	if len(parts) == 0 { // every line was hidden by newer chunks
+		return c.service.store.Compact(ctx, change)
+	}
+	for i := range parts {
+		info := parts[i].Info()
+		g.FirstLine, g.NextLine = min(g.FirstLine, info.FirstLine), max(g.NextLine, info.NextLine)
+		g.MinStep, g.MaxStep = min(g.MinStep, info.MinStep), max(g.MaxStep, info.MaxStep)
+		g.Lines += int64(info.Rows)
+	}
+	stats, err := c.segmentStats()
+	if err != nil {
+		return err
+	}
+	pieces, footer := segment.Assemble(parts, stats)
+	for _, p := range pieces {
+		g.FooterAt += p.Length
+	}
+	g.Size = g.FooterAt + int64(len(footer))
+	if len(footer) <= maxFooterRow {
+		g.Footer = footer
+	}
+	// Should this program die before the segment is written, the object is deleted then.
+	if err := c.service.store.DropObject(ctx, g.Object(), now.Add(objectLife)); err != nil {
+		return err
+	}
+	if err := c.service.upload(ctx, g, pieces, footer, c.sources); err != nil {
+		return err
+	}
+	change.Segment = g
+	return c.service.store.Compact(ctx, change)
+}
+
+// segmentStats are the statistics of all rows, where a block is too wide for its own.
+func (c *compaction) segmentStats() ([]byte, error) {
+	if !c.wide {
+		return nil, nil
+	}
+	all := &chunk.Stats{Limit: maxKeys}
+	for _, w := range c.whole {
+		if w.stats == nil {
+			var err error
+			if w.stats, err = chunk.DecodeStats(w.raw); err != nil {
+				return nil, corrupt(err)
+			}
+		}
+		all.Merge(w.stats)
+	}
+	return chunk.EncodeStats(all), nil
+}
+
+// upload writes the object of a segment.
+func (s *Service) upload(ctx context.Context, g store.Segment, pieces []segment.Piece, footer []byte, sources []store.Object) error {
+	body := &assembly{ctx: ctx, service: s, pieces: append(slices.Clone(pieces), segment.Piece{Bytes: footer, Length: int64(len(footer))}), sources: sources}
+	err := s.bucket.Put(ctx, objectKey(g.Object()), body, g.Size)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return fmt.Errorf("write a segment: %w", err)
+	}
+	return nil
+}
+
+// assembly reads the pieces of a new object one after the other. Each source is read once, from its start to its end.
+type assembly struct {
+	ctx     context.Context //nolint:containedctx // it lives as long as one upload
+	service *Service
+	pieces  []segment.Piece
+	sources []store.Object
+	open    map[int]*openSource
+}
+
+type openSource struct {
+	io.ReadCloser
+	at int64
+}
+
+// Read reads on.
+func (a *assembly) Read(p []byte) (int, error) {
+	for len(a.pieces) > 0 && a.pieces[0].Length == 0 {
+		a.pieces = a.pieces[1:]
+	}
+	if len(a.pieces) == 0 {
+		return 0, io.EOF
+	}
+	piece := &a.pieces[0]
+	p = p[:min(int64(len(p)), piece.Length)]
+	n := 0
+	if piece.Bytes != nil {
+		n = copy(p, piece.Bytes)
+		piece.Bytes = piece.Bytes[n:]
+	} else {
+		source, err := a.source(piece.Source, piece.Offset)
+		if err != nil {
+			return 0, err
+		}
+		if n, err = io.ReadFull(source, p); err != nil {
+			return n, bucketFailed(err)
+		}
+		source.at += int64(n)
+	}
+	piece.Offset += int64(n)
+	piece.Length -= int64(n)
+	return n, nil
+}
+
+// source returns a source at an offset.
+func (a *assembly) source(number int, offset int64) (*openSource, error) {
+	if s, ok := a.open[number]; ok && offset >= s.at {
+		_, err := io.CopyN(io.Discard, s, offset-s.at)
+		s.at = offset
+		return s, err
+	}
+	if a.open == nil {
+		a.open = map[int]*openSource{}
+	}
+	const whole = math.MaxInt32 // segments are smaller
+	body, err := a.service.bucket.Get(a.ctx, objectKey(a.sources[number]), offset, whole)
+	if err != nil {
+		return nil, bucketFailed(err)
+	}
+	a.open[number] = &openSource{ReadCloser: body, at: offset}
+	return a.open[number], nil
+}
+
+// Close ends what is open.
+func (a *assembly) Close() error {
+	var errs []error
+	for _, s := range a.open {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
