@@ -190,6 +190,7 @@ var errInternal = errors.New("internal error")
 func present(ctx context.Context, logger *slog.Logger, err error) *gqlerror.Error {
 	var field *account.FieldError
 	var parsed *gqlerror.Error
+	var known *fault.Error
 	shown := graphql.DefaultErrorPresenter(ctx, err)
 	switch {
 	case errors.As(err, &parsed) && parsed.Err == nil:
@@ -203,11 +204,11 @@ func present(ctx context.Context, logger *slog.Logger, err error) *gqlerror.Erro
 		}
 		logger.WarnContext(ctx, "GraphQL resolver found no database", "error", err)
 		shown.Message = "the database does not answer"
-	case fault.Reason(err, "") != "":
+	case errors.As(err, &known):
 		if state, ok := ctx.Value(stateKey{}).(*requestState); ok && fault.Reason(err, "") == sweep.ReasonGone {
 			state.gone.Store(true)
 		}
-		shown.Message = fault.Message(err)
+		shown.Message = fault.Message(known) // without the place in the query, which the engine has put before it
 	default:
 		logger.ErrorContext(ctx, "GraphQL resolver failed", "error", err)
 		shown.Message = errInternal.Error()
