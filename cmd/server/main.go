@@ -83,6 +83,7 @@ func serveCommand(s *settings) *cobra.Command {
 	f.StringVar(&s.Host, "host", "", "external URL with its scheme, https://wandb.example.com")
 	f.StringVar(&s.Listen, "listen", server.DefaultListen, "address of everything but metrics")
 	f.StringVar(&s.MetricsListen, "metrics-listen", server.DefaultMetricsListen, "address of Prometheus metrics at /metrics; empty means none")
+	bucketFlags(f, &s.Bucket)
 	f.Var((*secret)(&s.License), "license", "licence token; better as a variable")
 	f.DurationVar(&s.SessionLength, "session-length", account.DefaultSessionLength, "how long a browser stays signed in after its last visit")
 	s.identityFlags(f)

@@ -15,6 +15,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/identity"
+	"github.com/kubewandb/kubewandb/internal/server/blob"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -43,6 +44,8 @@ type Config struct {
 	DataDir string
 	// MySQL is used in place of SQLite where its Host is set.
 	MySQL store.MySQL
+	// Bucket is where objects are kept. DataDir, ExternalURL, Logger and Observe are filled in by New.
+	Bucket blob.Config
 	// License is the licence token of the installation. It is shown in log and metrics; nothing is refused for want of one.
 	License redact.Secret
 	// SessionLength is how long a browser stays signed in after its last visit; 0 means account.DefaultSessionLength.
@@ -111,7 +114,7 @@ func (c Config) Check() error {
 			Hint: "Run `server serve --help` for what each flag and variable means.",
 		}
 	}
-	return nil
+	return c.bucketConfig().Check()
 }
 
 // parseHost reads the external URL and drops a slash at its end.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"sync"
@@ -59,19 +60,25 @@ type readiness struct {
 	Hint     string       `json:"hint,omitempty"`
 	Database string       `json:"database"`
 	Schema   store.Schema `json:"schema"`
+	Bucket   bucketState  `json:"bucket"`
 	Version  string       `json:"version"`
 }
 
 // ready tells whether requests can be served, and the version of the database's schema.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	schema, err := s.health.check(r.Context())
-	answer := readiness{Status: "ready", Database: s.store.Engine(), Schema: schema, Version: version.Version}
+	bucket := s.storage.state()
+	answer := readiness{Status: "ready", Database: s.store.Engine(), Schema: schema, Bucket: bucket, Version: version.Version}
 	status := http.StatusOK
 	switch {
 	case err != nil:
 		status = http.StatusServiceUnavailable
 		answer.Status, answer.Reason = "not ready", fault.Reason(err, "DatabaseUnavailable")
 		answer.Error, answer.Hint = err.Error(), fault.Hint(err)
+	case s.storage.missing():
+		status = http.StatusServiceUnavailable
+		answer.Status, answer.Reason = "not ready", cmp.Or(bucket.Reason, "BucketNotChecked")
+		answer.Error, answer.Hint = bucket.Error, bucket.Hint
 	case s.stopping.Load():
 		status = http.StatusServiceUnavailable
 		answer.Status, answer.Reason = "not ready", "Stopping"

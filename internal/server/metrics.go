@@ -27,6 +27,7 @@ type metrics struct {
 	requests   *prometheus.HistogramVec
 	operations *prometheus.HistogramVec
 	signIns    *prometheus.CounterVec
+	bucket     *prometheus.HistogramVec
 
 	mu    sync.Mutex
 	names map[string]bool
@@ -45,13 +46,17 @@ func newMetrics(registry *prometheus.Registry, s *store.Store) *metrics {
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wandb_sign_ins_total", Help: "Attempts to sign in with a password.",
 		}, []string{"outcome"}),
+		bucket: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "wandb_bucket_operation_duration_seconds", Buckets: buckets,
+			Help: "Time of an operation on the bucket; of a get until the first byte. Outcome is ok or the reason of the error.",
+		}, []string{"operation", "outcome"}),
 		names: map[string]bool{},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wandb_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version.Version},
 	})
 	build.Set(1)
-	registry.MustRegister(m.requests, m.operations, m.signIns, build, connections{s},
+	registry.MustRegister(m.requests, m.operations, m.signIns, m.bucket, build, connections{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -87,6 +92,10 @@ func (m *metrics) request(route string, code int, took time.Duration) {
 
 func (m *metrics) operation(name, outcome string, took time.Duration) {
 	m.operations.WithLabelValues(m.label(name), outcome).Observe(took.Seconds())
+}
+
+func (m *metrics) bucketOperation(operation, outcome string, took time.Duration) {
+	m.bucket.WithLabelValues(operation, outcome).Observe(took.Seconds())
 }
 
 // label is a name as long as it is one and there are not too many of them.

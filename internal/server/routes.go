@@ -13,6 +13,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/admin"
+	"github.com/kubewandb/kubewandb/internal/server/blob"
 	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
@@ -61,20 +62,19 @@ func (s *Server) Handler() http.Handler {
 	probes.HandleFunc("GET /healthz", s.healthz)
 	probes.HandleFunc("GET /ready", s.ready)
 	probes.HandleFunc("/sdk/otel/", notFound)
-	probes.Handle("/", s.observed(mux))
+	probes.Handle(blob.StoragePath, s.observed(s.objects()))
+	probes.Handle("/", s.observed(s.sameSite(mux)))
 	return probes
 }
 
-// observed bounds, logs and counts requests, and refuses those of other sites.
-func (s *Server) observed(mux *http.ServeMux) http.Handler {
+// observed logs and counts requests.
+func (s *Server) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
-		ctx, info := withRequestInfo(ctx)
+		ctx, info := withRequestInfo(r.Context())
 		r = r.WithContext(ctx)
 		answer := &recorder{ResponseWriter: w}
-		s.guarded(mux, answer, r)
+		s.guarded(next, answer, r)
 
 		route, took := r.Pattern, time.Since(start)
 		if route == "" {
@@ -93,8 +93,8 @@ func (s *Server) observed(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// guarded answers one request, also where a handler panics or another site sent it.
-func (s *Server) guarded(mux *http.ServeMux, w *recorder, r *http.Request) {
+// guarded answers one request, also where a handler panics.
+func (s *Server) guarded(next http.Handler, w *recorder, r *http.Request) {
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -105,17 +105,28 @@ func (s *Server) guarded(mux *http.ServeMux, w *recorder, r *http.Request) {
 			writeJSON(w, http.StatusInternalServerError, failure{Error: "Something went wrong inside the server."})
 		}
 	}()
-	if err := s.checkOrigin(r); err != nil {
-		s.logger.WarnContext(r.Context(), "request of another site refused", "path", r.URL.Path, "error", err)
-		text := "This request did not come from the pages of this server."
-		if r.URL.Path == "/graphql" {
-			graph.WriteError(w, http.StatusForbidden, text)
+	next.ServeHTTP(w, r)
+}
+
+// sameSite bounds requests in time, and refuses those that another site sent.
+func (s *Server) sameSite(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.checkOrigin(r); err != nil {
+			s.logger.WarnContext(r.Context(), "request of another site refused", "path", r.URL.Path, "error", err)
+			text := "This request did not come from the pages of this server."
+			if r.URL.Path == "/graphql" {
+				graph.WriteError(w, http.StatusForbidden, text)
+				return
+			}
+			writeJSON(w, http.StatusForbidden, failure{Error: text, Hint: "Open " + s.host.String() + " and try again."})
 			return
 		}
-		writeJSON(w, http.StatusForbidden, failure{Error: text, Hint: "Open " + s.host.String() + " and try again."})
-		return
-	}
-	mux.ServeHTTP(w, r)
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		bounded := r.WithContext(ctx)
+		mux.ServeHTTP(w, bounded)
+		r.Pattern = bounded.Pattern // for the metrics
+	})
 }
 
 // page serves the web application. Only pages are asked for with GET: everything else here does not exist, and must say so,

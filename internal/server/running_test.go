@@ -17,6 +17,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/blob"
 	"github.com/kubewandb/kubewandb/test/mysql"
 )
 
@@ -26,6 +27,7 @@ const password = "violet rocket 9"
 type running struct {
 	url, metricsURL string
 	accounts        *account.Service
+	bucket          *blob.Bucket
 	logs            *logs
 }
 
@@ -111,7 +113,7 @@ func startUnready(t testing.TB, change func(*server.Config)) running {
 			t.Errorf("the server ended with %v", err)
 		}
 	})
-	r := running{url: "http://" + s.Addr().String(), accounts: s.Accounts(), logs: l}
+	r := running{url: "http://" + s.Addr().String(), accounts: s.Accounts(), bucket: s.Bucket(), logs: l}
 	if s.MetricsAddr() != nil {
 		r.metricsURL = "http://" + s.MetricsAddr().String()
 	}

@@ -25,6 +25,8 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
 	"github.com/kubewandb/kubewandb/internal/server/run"
+	"github.com/kubewandb/kubewandb/internal/server/blob"
+	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/internal/version"
 )
@@ -67,6 +69,7 @@ type Server struct {
 	bodies   *semaphore.Weighted
 	limits   *limit.Limiter
 	health   *health
+	storage  *storage
 	started  time.Time
 	stopping atomic.Bool
 
@@ -90,11 +93,16 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.origins.AddTrustedOrigin(s.host.String()); err != nil {
 		return nil, fmt.Errorf("read HOST: %w", err)
 	}
+	s.registry = prometheus.NewRegistry()
 	if err := s.openStore(); err != nil {
 		return nil, err
 	}
 	s.registry = prometheus.NewRegistry()
 	s.metrics = newMetrics(s.registry, s.store)
+	if err := s.openBucket(ctx); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	s.accounts = account.New(s.store, account.Config{SessionLength: cfg.SessionLength, Logger: cfg.Logger, Now: cfg.Now})
 	s.licensed(ctx)
 	s.health = &health{store: s.store}
 	s.serve()
@@ -102,6 +110,14 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func (s *Server) openBucket(ctx context.Context) error {
+	cfg := s.cfg.bucketConfig()
+	cfg.Observe = s.metrics.bucketOperation
+	bucket, err := blob.Open(ctx, cfg)
+	s.storage = &storage{bucket: bucket}
+	return err
 }
 
 func (s *Server) openStore() error {
@@ -141,7 +157,7 @@ func (s *Server) Close() error {
 			errs = append(errs, l.Close())
 		}
 	}
-	return errors.Join(append(errs, s.store.Close())...)
+	return errors.Join(append(errs, s.storage.bucket.Close(), s.store.Close())...)
 }
 
 // Addr is where the server listens.
@@ -157,6 +173,9 @@ func (s *Server) MetricsAddr() net.Addr {
 
 // Accounts gives programs and tests that embed a server its accounts.
 func (s *Server) Accounts() *account.Service { return s.accounts }
+
+// Bucket gives programs and tests that embed a server its objects.
+func (s *Server) Bucket() *blob.Bucket { return s.storage.bucket }
 
 // Run serves until ctx ends, and then until the requests under way have ended.
 func Run(ctx context.Context, cfg Config) error {
@@ -177,16 +196,17 @@ func (s *Server) Serve(ctx context.Context) error {
 	var work errgroup.Group
 	work.Go(func() error { s.accounts.Run(background); return nil })
 	work.Go(func() error { s.ingest.Run(background); return nil })
+	work.Go(func() error { s.watchBucket(background); return nil })
 	group.Go(func() error { s.prepare(groupCtx); return nil })
 	group.Go(func() error { return s.serveHTTP(groupCtx, s.listener, s.Handler(), s.cfg.ShutdownDelay) })
 	if s.metricsListener != nil {
 		group.Go(func() error { return s.serveHTTP(groupCtx, s.metricsListener, metricsHandler(s.registry), 0) })
 	}
 	s.logger.InfoContext(ctx, "serving", "address", s.Addr().String(), "url", s.host.String(), "database", s.store.Engine(),
-		"version", version.Version)
+		"bucket", s.storage.bucket.String(), "version", version.Version)
 	err := group.Wait()
 	stopBackground()
-	return errors.Join(err, work.Wait(), s.store.Close())
+	return errors.Join(err, work.Wait(), s.storage.bucket.Close(), s.store.Close())
 }
 
 func (s *Server) serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, delay time.Duration) error {

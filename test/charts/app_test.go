@@ -193,6 +193,8 @@ func TestTwoProcessesNeverShareTheDatabaseOnAVolume(t *testing.T) {
 		"autoscaling on SQLite":           {values: "app: {autoscaling: {horizontal: {enabled: true}}}", err: "/app/autoscaling/horizontal/enabled"},
 		"autoscaling with all it needs":   {values: mysql + "app: {autoscaling: {horizontal: {enabled: true}}, persistence: {" + shared + "}}", strategy: "RollingUpdate"},
 		"MySQL through a reference":       {values: "global: {mysql: {host: {valueFrom: {secretKeyRef: {name: a, key: b}}}}}\napp: {replicaCount: 2, persistence: {" + shared + "}}", strategy: "RollingUpdate"},
+		"MySQL and a bucket":              {values: "global: {mysql: {host: db}, bucket: {name: b}}\napp: {replicaCount: 3}", strategy: "RollingUpdate"},
+		"two replicas, a bucket alone":    {values: "global: {bucket: {name: b}}\napp: {replicaCount: 2}", err: "/app/replicaCount"},
 		"no replica while it is repaired": {values: "app: {replicaCount: 0}", strategy: "Recreate"},
 	}
 	for name, test := range tests {

@@ -19,9 +19,11 @@ func TestCredentialsAppearOnlyInSecrets(t *testing.T) {
 		"deploy-server":  "adminToken: {create: true, value: placeholder}",
 	}
 	stored := map[string]string{
-		"operator-wandb global.license":        "wandb-license",
-		"operator-wandb global.mysql.password": "wandb-migrate,wandb-mysql",
-		"deploy-server adminToken.value":       "wandb-admin",
+		"operator-wandb global.license":          "wandb-license",
+		"operator-wandb global.mysql.password":   "wandb-migrate,wandb-mysql",
+		"operator-wandb global.bucket.accessKey": "wandb-bucket",
+		"operator-wandb global.bucket.secretKey": "wandb-bucket",
+		"deploy-server adminToken.value":         "wandb-admin",
 	}
 	found := 0
 	for _, name := range reference.Charts() {

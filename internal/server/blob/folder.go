@@ -30,6 +30,8 @@ const (
 	// maxDurable bounds what is remembered of folders.
 	maxDurable = 10_000
 	copyBuffer = 256 << 10
+	// publishTries is how often a folder may vanish between its making and its use.
+	publishTries = 100
 
 	folderMode, fileMode = 0o700, 0o600
 )
@@ -46,6 +48,8 @@ type folder struct {
 	stall   time.Duration
 	buffers sync.Pool
 
+	// pruning keeps this process from removing a folder that it is about to write to.
+	pruning sync.RWMutex
 	mu      sync.Mutex
 	durable map[string]bool // folders whose entries above them are on stable storage
 }
@@ -171,19 +175,29 @@ func (f *folder) replace(file string, fill func(*os.File) error) error {
 	return nil
 }
 
-// publish gives a finished file its name. Its folder may be removed at that moment by somebody who found it empty.
+// publish gives a finished file its name, on stable storage.
 func (f *folder) publish(temp, file string) error {
 	dir := path.Dir(file)
-	return retried(context.Background(), func(err error) bool { return errors.Is(err, fs.ErrNotExist) }, func() error {
-		if err := f.ensure(dir); err != nil {
-			return err
+	var err error
+	for range publishTries {
+		if err = f.rename(temp, file); !errors.Is(err, fs.ErrNotExist) {
+			break
 		}
-		if err := f.root.Rename(temp, file); err != nil {
-			f.forget(dir)
-			return err
-		}
-		return f.syncDir(dir)
-	})
+		f.forget(dir) // another process found it empty and removed it
+	}
+	if err != nil {
+		return err
+	}
+	return ignoreMissing(f.syncDir(dir)) // it may be removed again by now, together with the object
+}
+
+func (f *folder) rename(temp, file string) error {
+	f.pruning.RLock()
+	defer f.pruning.RUnlock()
+	if err := f.ensure(path.Dir(file)); err != nil {
+		return err
+	}
+	return f.root.Rename(temp, file)
 }
 
 // ensure makes a folder whose way from the root is on stable storage.
@@ -282,14 +296,20 @@ func (f *folder) remove(_ context.Context, name string) error {
 		}
 		return err
 	}
-	dir := path.Dir(file)
+	return ignoreMissing(f.syncDir(f.prune(path.Dir(file))))
+}
+
+// prune removes a folder and those above it as long as they are empty, and returns the first that stays.
+func (f *folder) prune(dir string) string {
+	f.pruning.Lock()
+	defer f.pruning.Unlock()
 	for ; dir != objectsDir; dir = path.Dir(dir) {
 		if f.root.Remove(dir) != nil {
 			break // not empty
 		}
 		f.forget(dir)
 	}
-	return ignoreMissing(f.syncDir(dir))
+	return dir
 }
 
 // copyObject gives the same bytes a second name: a file never changes once it has a name.

@@ -122,6 +122,12 @@ func TestBytesAreMovedAndChecked(t *testing.T) {
 		if err := b.Copy(t.Context(), "a/b", "c/copy"); err != nil {
 			t.Errorf("copy: %v", err)
 		}
+		blob.CopyInParts(b, 8<<20)
+		if err := b.Copy(t.Context(), "a/large", "c/large"); err != nil {
+			t.Errorf("copy in parts: %v", err)
+		} else if !bytes.Equal(read(t, b, "c/large", 0, -1), large) {
+			t.Error("the copy in parts is another object")
+		}
 		put(t, b, "a/b", "third")
 		if got := read(t, b, "c/copy", 0, -1); string(got) != "the second is longer" {
 			t.Errorf("the copy is %q", got)

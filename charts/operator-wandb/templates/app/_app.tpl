@@ -7,8 +7,13 @@
 {{- ((.Values.app).persistence).existingClaim | default (printf "%s-app" (include "wandb.fullname" .)) -}}
 {{- end -}}
 
+{{/* Not empty when the pods keep nothing themselves: rows are in MySQL, and bytes in a bucket. */}}
+{{- define "wandb.app.stateless" -}}
+{{- if and (include "wandb.mysql" .) (include "wandb.bucket" . | fromJson).name -}}true{{- end -}}
+{{- end -}}
+
 {{- define "wandb.app.persistent" -}}
-{{- if dig "enabled" true ((.Values.app).persistence | default dict) -}}true{{- end -}}
+{{- if and (dig "enabled" true ((.Values.app).persistence | default dict)) (not (include "wandb.app.stateless" .)) -}}true{{- end -}}
 {{- end -}}
 
 {{- define "wandb.app.autoscaled" -}}
@@ -41,6 +46,7 @@
 {{- $_ := set $env "SESSION_LENGTH" (printf "%sh" (include "wandb.scalar" (($global.auth).sessionLengthHours | default 720))) -}}
 {{- with include "wandb.license.source" . | fromYaml }}{{ $_ := set $env "LICENSE" . }}{{ end -}}
 {{- if include "wandb.app.migrated" . }}{{ $_ := set $env "SKIP_MIGRATIONS" "true" }}{{ end -}}
+{{- $env = merge $env (include "wandb.bucket.env" . | fromYaml) -}}
 {{- merge $env (include "wandb.mysql.env" (dict "root" . "secret" (include "wandb.mysql.secretName" .)) | fromYaml) | toYaml -}}
 {{- end -}}
 
@@ -49,6 +55,7 @@
 {{- with (.Values.global).license }}{{ $_ := set $sums "checksum/license" (sha256sum .) }}{{ end -}}
 {{- with (.Values.global).customCACerts }}{{ $_ := set $sums "checksum/ca-certs" (toJson . | sha256sum) }}{{ end -}}
 {{- with include "wandb.mysql.secret" . | fromYaml }}{{ $_ := set $sums "checksum/mysql" (include "wandb.fingerprint" (list (printf "%s/%s" $.Release.Namespace $.Release.Name) .)) }}{{ end -}}
+{{- with include "wandb.bucket.secret" . | fromYaml }}{{ $_ := set $sums "checksum/bucket" (include "wandb.fingerprint" (list (printf "%s/%s" $.Release.Namespace $.Release.Name) .)) }}{{ end -}}
 {{- toYaml $sums -}}
 {{- end -}}
 
