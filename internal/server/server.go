@@ -26,7 +26,6 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/limit"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/blob"
-	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/internal/version"
 )
@@ -93,7 +92,6 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.origins.AddTrustedOrigin(s.host.String()); err != nil {
 		return nil, fmt.Errorf("read HOST: %w", err)
 	}
-	s.registry = prometheus.NewRegistry()
 	if err := s.openStore(); err != nil {
 		return nil, err
 	}
@@ -102,7 +100,6 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.openBucket(ctx); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
-	s.accounts = account.New(s.store, account.Config{SessionLength: cfg.SessionLength, Logger: cfg.Logger, Now: cfg.Now})
 	s.licensed(ctx)
 	s.health = &health{store: s.store}
 	s.serve()

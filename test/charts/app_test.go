@@ -2,6 +2,7 @@ package charts
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -305,4 +306,34 @@ func describe(t *testing.T, value any) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+func TestPeopleSignInAtAProviderOnceIssuerAndClientAreSet(t *testing.T) {
+	for sentence, tt := range map[string]struct {
+		oidc string
+		want map[string]string
+	}{
+		"nothing":        {`{}`, nil},
+		"an issuer only": {`{issuer: "https://id.example"}`, nil},
+		"a client only":  {`{clientId: wandb, secret: s}`, nil},
+		"a public client": {`{issuer: "https://id.example", clientId: wandb}`,
+			map[string]string{"OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "wandb"}},
+		"a client with a secret and an older flow": {`{issuer: "https://id.example", clientId: wandb, secret: s, authMethod: implicit}`,
+			map[string]string{"OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "wandb", "OIDC_AUTH_METHOD": "implicit", "OIDC_CLIENT_SECRET": "wandb-oidc/OIDC_SECRET"}},
+	} {
+		env := render(t, "operator-wandb", input{values: parse(t, "global: {auth: {oidc: "+tt.oidc+"}}")}).environment(t, "wandb-app")
+		got := map[string]string{}
+		for name, variable := range env {
+			if !strings.HasPrefix(name, "OIDC_") {
+				continue
+			}
+			got[name] = variable.Value
+			if from := variable.ValueFrom; from != nil && from.SecretKeyRef != nil {
+				got[name] = from.SecretKeyRef.Name + "/" + from.SecretKeyRef.Key
+			}
+		}
+		if len(got) != len(tt.want) || !maps.Equal(got, tt.want) {
+			t.Errorf("%s: the variables are %v, want %v", sentence, got, tt.want)
+		}
+	}
 }

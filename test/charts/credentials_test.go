@@ -15,14 +15,15 @@ const canary = "canary-Zk3vR8qPw1"
 // Each credential of each chart is set to the canary, alone and in the company that it needs.
 func TestCredentialsAppearOnlyInSecrets(t *testing.T) {
 	context := map[string]string{
-		"operator-wandb": "global: {mysql: {host: db}, bucket: {provider: s3, name: b}, redis: {host: r}}",
+		"operator-wandb": "global: {auth: {oidc: {issuer: https://id.example, clientId: wandb}}, mysql: {host: db}, bucket: {provider: s3, name: b}, redis: {host: r}}",
 		"deploy-server":  "adminToken: {create: true, value: placeholder}",
 	}
 	stored := map[string]string{
 		"operator-wandb global.license":          "wandb-license",
-		"operator-wandb global.mysql.password":   "wandb-migrate,wandb-mysql",
+		"operator-wandb global.auth.oidc.secret": "wandb-oidc",
 		"operator-wandb global.bucket.accessKey": "wandb-bucket",
 		"operator-wandb global.bucket.secretKey": "wandb-bucket",
+		"operator-wandb global.mysql.password":   "wandb-migrate,wandb-mysql",
 		"deploy-server adminToken.value":         "wandb-admin",
 	}
 	found := 0
@@ -72,16 +73,19 @@ func TestAnExistingSecretReplacesThePlainValue(t *testing.T) {
 global:
   licenseSecret: {name: own-license, key: token}
   mysql: {host: db, password: `+canary+`, passwordSecret: {name: own-db, passwordKey: pw}}
+  auth: {oidc: {issuer: "https://id.example", clientId: wandb, secret: `+canary+`, oidcSecret: {name: own-oidc}}}
 `)})
 	env := out.environment(t, "wandb-app")
-	for name, want := range map[string]string{"LICENSE": "own-license/token", "MYSQL_PASSWORD": "own-db/pw"} {
+	for name, want := range map[string]string{"LICENSE": "own-license/token", "MYSQL_PASSWORD": "own-db/pw", "OIDC_CLIENT_SECRET": "own-oidc/OIDC_SECRET"} {
 		source := env[name].ValueFrom
 		if source == nil || source.SecretKeyRef == nil || source.SecretKeyRef.Name+"/"+source.SecretKeyRef.Key != want {
 			t.Errorf("%s comes from %+v, want Secret %s", name, source, want)
 		}
 	}
-	if secret := out.lookup(t, "Secret", "wandb-mysql"); secret != nil {
-		t.Errorf("a plain password that nothing uses is stored in Secret %s", secret.GetName())
+	for _, name := range []string{"wandb-mysql", "wandb-oidc"} {
+		if secret := out.lookup(t, "Secret", name); secret != nil {
+			t.Errorf("a plain password that nothing uses is stored in Secret %s", secret.GetName())
+		}
 	}
 }
 

@@ -45,6 +45,7 @@
 {{- if include "wandb.app.rolling" . }}{{ $_ := set $env "SHUTDOWN_DELAY" "3s" }}{{ end -}}
 {{- $_ := set $env "SESSION_LENGTH" (printf "%sh" (include "wandb.scalar" (($global.auth).sessionLengthHours | default 720))) -}}
 {{- with include "wandb.license.source" . | fromYaml }}{{ $_ := set $env "LICENSE" . }}{{ end -}}
+{{- range $name, $value := include "wandb.oidc.env" . | fromYaml }}{{ $_ := set $env $name $value }}{{ end -}}
 {{- if include "wandb.app.migrated" . }}{{ $_ := set $env "SKIP_MIGRATIONS" "true" }}{{ end -}}
 {{- $env = merge $env (include "wandb.bucket.env" . | fromYaml) -}}
 {{- merge $env (include "wandb.mysql.env" (dict "root" . "secret" (include "wandb.mysql.secretName" .)) | fromYaml) | toYaml -}}
@@ -54,6 +55,7 @@
 {{- $sums := dict -}}
 {{- with (.Values.global).license }}{{ $_ := set $sums "checksum/license" (sha256sum .) }}{{ end -}}
 {{- with (.Values.global).customCACerts }}{{ $_ := set $sums "checksum/ca-certs" (toJson . | sha256sum) }}{{ end -}}
+{{- with include "wandb.oidc.plain" . }}{{ $_ := set $sums "checksum/oidc" (include "wandb.fingerprint" (list (printf "%s/%s" $.Release.Namespace $.Release.Name) .)) }}{{ end -}}
 {{- with include "wandb.mysql.secret" . | fromYaml }}{{ $_ := set $sums "checksum/mysql" (include "wandb.fingerprint" (list (printf "%s/%s" $.Release.Namespace $.Release.Name) .)) }}{{ end -}}
 {{- with include "wandb.bucket.secret" . | fromYaml }}{{ $_ := set $sums "checksum/bucket" (include "wandb.fingerprint" (list (printf "%s/%s" $.Release.Namespace $.Release.Name) .)) }}{{ end -}}
 {{- toYaml $sums -}}
