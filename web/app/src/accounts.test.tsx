@@ -146,3 +146,60 @@ test("a server that does not answer offers to try again", async () => {
   await user.click(screen.getByRole("button", { name: "Try again" }));
   await heading("Welcome, Ada");
 });
+
+test("single sign-on is offered where the server has it, and leads back", async () => {
+  serve(applicationMock({ ...signedOut(), sso: true }));
+  open(routes, "/authorize?ref=models");
+  await heading("Sign in");
+  expect(screen.getByRole("link", { name: "Sign in with single sign-on" })).toHaveAttribute(
+    "href",
+    "/oidc/login?next=%2Fauthorize%3Fref%3Dmodels",
+  );
+  expect(screen.getByRole("button", { name: "Sign in" })).toBeInTheDocument();
+  await expectAccessible();
+});
+
+test("without single sign-on there is no such link", async () => {
+  serve(applicationMock(signedOut()));
+  open(routes, "/login");
+  await heading("Sign in");
+  expect(screen.queryByRole("link", { name: "Sign in with single sign-on" })).not.toBeInTheDocument();
+});
+
+test.each([
+  ["unavailable", "The identity provider does not answer."],
+  ["account", "No account here belongs to your identity."],
+  ["refused", "The sign-on was not completed."],
+])("a sign-on that ended as %s says so, and a password still works", async (code, text) => {
+  serve(applicationMock({ ...signedOut(), sso: true }));
+  const { user, path } = open(routes, `/login?sso=${code}`);
+  expect(await screen.findByRole("alert")).toHaveTextContent(text);
+  await user.type(screen.getByLabelText("Username or email"), "ada");
+  await user.type(screen.getByLabelText("Password"), "difference engine{Enter}");
+  await heading(/Ada/);
+  expect(path()).toBe("/");
+});
+
+test("who was invited chooses a name and a password, and is signed in", async () => {
+  const state = { ...signedOut(), invitation: "secret-token" };
+  serve(applicationMock(state));
+  const { user } = open(routes, "/signup#invitation=secret-token");
+  await heading("Accept your invitation");
+  expect(screen.queryByLabelText("Email")).not.toBeInTheDocument();
+  await expectAccessible();
+  await user.type(screen.getByLabelText("Name"), "Grace Hopper");
+  await user.type(screen.getByLabelText("Password"), "marble otter quietly");
+  await user.click(screen.getByRole("button", { name: "Create account" }));
+  await heading(/Grace/);
+  expect(state.accounts.at(-1)).toMatchObject({ username: "grace-hopper", admin: false });
+});
+
+test("an invitation that was taken back says so", async () => {
+  serve(applicationMock(signedOut()));
+  const { user } = open(routes, "/signup#invitation=old");
+  await heading("Accept your invitation");
+  await user.type(screen.getByLabelText("Name"), "Grace Hopper");
+  await user.type(screen.getByLabelText("Password"), "marble otter quietly");
+  await user.click(screen.getByRole("button", { name: "Create account" }));
+  expect(await screen.findByRole("alert")).toHaveTextContent("Ask for a new one.");
+});

@@ -16,6 +16,8 @@ export interface Session {
   /** External URL of this server. */
   host: string;
   banners?: Banners;
+  /** People can sign in at an identity provider. */
+  sso?: boolean;
   /** Set by these pages when the user signs out on purpose: the next user is not led to this one's page. */
   left?: boolean;
 }
@@ -55,6 +57,11 @@ export const keysQuery = queryOptions({
 
 export function createAdministrator(administrator: NewAdministrator): Promise<unknown> {
   return request("/api/setup", { method: "POST", body: administrator });
+}
+
+/** Makes the account of somebody who was invited; the token came in the link. */
+export function acceptInvitation(account: { token: string; name: string; username: string; password: string }): Promise<unknown> {
+  return request("/api/invitation", { method: "POST", body: account });
 }
 
 export function signIn(credentials: { login: string; password: string }): Promise<unknown> {

@@ -27,6 +27,10 @@ export interface ApplicationState {
   host: string;
   version: string;
   banners?: Record<string, unknown>;
+  /** People can sign in at an identity provider. */
+  sso?: boolean;
+  /** Token of the one open invitation. */
+  invitation?: string;
   /** Wrong passwords in a row; the sixth is told to wait. */
   failures: number;
   /** Projects and all that they hold. */
@@ -71,6 +75,8 @@ async function handle(state: ApplicationState, request: Request): Promise<Respon
       return json(session(state));
     case "POST /api/setup":
       return setUp(state, await strings(request, "name", "username", "email", "password"));
+    case "POST /api/invitation":
+      return accept(state, await strings(request, "token", "name", "username", "password"));
     case "POST /api/session":
       return signIn(state, await strings(request, "login", "password"));
     case "DELETE /api/session":
@@ -113,6 +119,7 @@ function session(state: ApplicationState) {
     version: state.version,
     host: state.host,
     banners: state.banners,
+    sso: state.sso ?? false,
   };
 }
 
@@ -130,6 +137,17 @@ function setUp(state: ApplicationState, given: { name: string; username: string;
   state.accounts.push({ ...given, admin: true });
   state.signedIn = given.username;
   return json({ user: publicly({ ...given, admin: true }) }, 201);
+}
+
+function accept(state: ApplicationState, given: { token: string; name: string; username: string; password: string }): Response {
+  if (given.token !== state.invitation) {
+    return problem(404, { error: "There is no such thing.", hint: "Ask for a new one." });
+  }
+  const { name, username, password } = given;
+  const account = { name, username, password, email: "invited@example.com", admin: false };
+  state.accounts.push(account);
+  state.signedIn = username;
+  return json({ user: publicly(account) }, 201);
 }
 
 function signIn(state: ApplicationState, { login, password }: { login: string; password: string }): Response {

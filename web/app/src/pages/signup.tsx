@@ -3,16 +3,19 @@ import { ApiError, ErrorNotice, Page, useAnnounce } from "@kubewandb/ui";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type SyntheticEvent, useRef, useState } from "react";
 import { Link, useLocation } from "react-router";
-import { type NewAdministrator, createAdministrator, sessionQuery } from "../api.ts";
+import { type NewAdministrator, acceptInvitation, createAdministrator, sessionQuery } from "../api.ts";
 import { useSession } from "../gates.tsx";
 import { NewPassword } from "../newpassword.tsx";
 import { passwordRules } from "../password.ts";
 import { site } from "../site.ts";
 
-/** Creates the first administrator; later visitors are told whom to ask. */
+/** Creates the first administrator, or the account of who was invited; other visitors are told whom to ask. */
 export function Signup() {
   const { setup } = useSession();
-  return setup ? <Setup /> : <Closed />;
+  // Behind "#", so that the token is in no server's log.
+  const token = new URLSearchParams(useLocation().hash.slice(1)).get("invitation");
+  if (setup) return <Setup />;
+  return token ? <Setup token={token} /> : <Closed />;
 }
 
 function Closed() {
@@ -35,7 +38,8 @@ type Field = keyof NewAdministrator;
 const fields: Field[] = ["name", "username", "email", "password"];
 type Problems = Partial<Record<Field, string | undefined>>;
 
-function Setup() {
+/** The form of a new account: with a token, of who was invited, whose address the server knows. */
+function Setup({ token }: { token?: string }) {
   const announce = useAnnounce();
   const client = useQueryClient();
   const [values, setValues] = useState<NewAdministrator>({ name: "", username: "", email: "", password: "" });
@@ -50,7 +54,10 @@ function Setup() {
   };
 
   const create = useMutation({
-    mutationFn: createAdministrator,
+    mutationFn: (account: NewAdministrator) =>
+      token
+        ? acceptInvitation({ token, name: account.name, username: account.username, password: account.password })
+        : createAdministrator(account),
     onSuccess: async () => {
       announce("Account created. You are signed in.");
       await client.invalidateQueries(sessionQuery);
@@ -77,6 +84,7 @@ function Setup() {
     event.preventDefault();
     const trimmed = { ...values, name: values.name.trim(), username: values.username.trim(), email: values.email.trim() };
     const found = check(trimmed);
+    if (token) delete found.email;
     show(found);
     if (Object.keys(found).length === 0) create.mutate(trimmed);
   };
@@ -95,13 +103,17 @@ function Setup() {
 
   return (
     <Page
-      title="Set up this instance"
+      title={token ? "Accept your invitation" : "Set up this instance"}
       site={site}
       width="narrow"
-      description="You are the first visitor. Create the administrator, who can also open the System Console."
+      description={
+        token
+          ? "Choose how you are called here. The account gets the email address that was invited."
+          : "You are the first visitor. Create the administrator, who can also open the System Console."
+      }
     >
       <Paper withBorder p="lg" radius="lg">
-        <form ref={form} onSubmit={submit} noValidate aria-label="Create the administrator">
+        <form ref={form} onSubmit={submit} noValidate aria-label={token ? "Create your account" : "Create the administrator"}>
           <Stack gap="md">
             {general && <ErrorNotice error={general} title="The account was not created" />}
             <TextInput label="Name" autoComplete="name" {...input("name")} />
@@ -113,10 +125,10 @@ function Setup() {
               spellCheck={false}
               {...input("username")}
             />
-            <TextInput label="Email" type="email" autoComplete="email" {...input("email")} />
+            {!token && <TextInput label="Email" type="email" autoComplete="email" {...input("email")} />}
             <NewPassword owner={values} {...input("password")} />
             <Button type="submit" loading={create.isPending} fullWidth>
-              Create administrator
+              {token ? "Create account" : "Create administrator"}
             </Button>
           </Stack>
         </form>
