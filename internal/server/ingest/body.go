@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,9 +16,7 @@ const (
 	// maxBody bounds a body, also after it was unfolded. The client sends at most 10 MiB.
 	maxBody = 32 << 20
 	// minBuffer is the least memory that a body is read into.
-	minBuffer = 4 << 10
-	// keepBuffer bounds the memory that is kept for the next request.
-	keepBuffer = 4 << 20
+	minBuffer = 16 << 10
 )
 
 var (
@@ -39,30 +38,34 @@ func sizeToTake(r *http.Request) int64 {
 	return r.ContentLength
 }
 
-// readBody reads the body into memory that goes back with putBody.
+// bufferSize is how much memory a body needs, as far as that is known. One byte more tells that the body has ended.
+func bufferSize(r *http.Request) int64 {
+	if r.ContentLength < 0 {
+		return minBuffer
+	}
+	return min(r.ContentLength, maxBody) + 1
+}
+
+// readBody reads the body into a buffer, which may grow.
 func readBody(w http.ResponseWriter, r *http.Request, buffer []byte) ([]byte, error) {
 	source := http.MaxBytesReader(w, r.Body, maxBody)
-	expect := r.ContentLength
 	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
 	case "", "identity":
-		return readAll(source, buffer, expect)
+		return readAll(source, buffer)
 	case "gzip", "x-gzip":
 		reader := unzip.Get().(*gzip.Reader)
 		defer unzip.Put(reader)
 		if err := reader.Reset(source); err != nil {
 			return buffer, readFailure(err)
 		}
-		return readAll(reader, buffer, -1)
+		return readAll(reader, buffer)
 	default:
 		return buffer, errEncoding
 	}
 }
 
-// readAll reads at most maxBody bytes. expect is how many are known to come; negative for unknown.
-func readAll(source io.Reader, buffer []byte, expect int64) ([]byte, error) {
-	if need := min(max(expect, minBuffer), maxBody) + 1; int64(cap(buffer)) < need {
-		buffer = make([]byte, 0, need)
-	}
+// readAll reads at most maxBody bytes.
+func readAll(source io.Reader, buffer []byte) ([]byte, error) {
 	body := buffer[:0]
 	for {
 		if len(body) == cap(body) {
@@ -96,9 +99,26 @@ func readFailure(err error) error {
 	return fmt.Errorf("%w: %w", errBroken, err)
 }
 
-func putBody(holder *[]byte, body []byte) {
-	if cap(body) <= keepBuffer {
-		*holder = body[:0]
-		bodies.Put(holder)
+// buffers keep the memory of bodies for later ones of about their size. What is large is worth most: the collector would see
+// its garbage only after as much again was allocated.
+type buffers struct{ classes [12]sync.Pool }
+
+// class is 0 up to minBuffer, and one more for each doubling.
+func class(size int64) int { return bits.Len64(uint64(max(size-1, 0)) / minBuffer) }
+
+// get returns memory for size bytes; more may be appended.
+func (b *buffers) get(size int64) *[]byte {
+	if kept, ok := b.classes[class(size)].Get().(*[]byte); ok && int64(cap(*kept)) >= size {
+		return kept
+	}
+	fresh := make([]byte, 0, max(size, minBuffer))
+	return &fresh
+}
+
+// put takes memory back, perhaps grown.
+func (b *buffers) put(holder *[]byte, buffer []byte) {
+	*holder = buffer[:0]
+	if at := class(int64(cap(buffer))); at < len(b.classes) {
+		b.classes[at].Put(holder)
 	}
 }

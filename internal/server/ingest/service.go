@@ -63,6 +63,7 @@ type Service struct {
 	metrics   *metrics
 	committer *committer
 	budget    *budget
+	buffers   buffers
 	callers   *remembered[credential, caller]
 	permits   *remembered[place, store.Permit]
 }
@@ -192,9 +193,9 @@ var statistics = sync.Pool{New: func() any { return new(chunk.Stats) }}
 
 // read reads a body and makes of it what is to be written. Its memory is free when read returns.
 func (s *Service) read(w http.ResponseWriter, r *http.Request) (*store.Append, []string, error) {
-	holder := bodies.Get().(*[]byte)
+	holder := s.buffers.get(bufferSize(r))
 	body, err := readBody(w, r, *holder)
-	defer putBody(holder, body)
+	defer s.buffers.put(holder, body)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -27,23 +27,25 @@ type process struct {
 	watching chan struct{}
 }
 
-// start runs this binary as a server, and waits until it is ready.
-func start(tb testing.TB, role, folder string, db store.Config) *process {
+// start runs this binary as a server, under another program where one is given, and waits until it is ready.
+func start(tb testing.TB, role, folder string, db store.Config, under ...string) *process {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(tb, err)
 	address := listener.Addr().String()
 	must(tb, listener.Close())
 	p := &process{output: &bytes.Buffer{}, url: "http://" + address, watching: make(chan struct{})}
-	p.command = exec.Command(os.Args[0])
+	arguments := append(under, os.Args[0])
+	p.command = exec.Command(arguments[0], arguments[1:]...)
 	p.command.Env = append(os.Environ(), roleVariable+"="+role, "BENCH_LISTEN="+address, "BENCH_DATA_DIR="+folder)
 	if my := db.MySQL; my != nil {
 		p.command.Env = append(p.command.Env, "BENCH_MYSQL_HOST="+my.Host, "BENCH_MYSQL_PORT="+strconv.Itoa(my.Port),
 			"BENCH_MYSQL_DATABASE="+my.Database, "BENCH_MYSQL_USER="+my.User, "BENCH_MYSQL_PASSWORD="+my.Password.Reveal())
 	}
 	p.command.Stdout, p.command.Stderr = p.output, p.output
-	// What ends the benchmark must end the server as well.
-	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// What ends the benchmark must end the server as well. The group is for a program above, which passes no signal on.
+	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	p.command.WaitDelay = 10 * time.Second
 	must(tb, p.command.Start())
 	for began := time.Now(); !p.ready(tb.Context()); wait(tb, 20*time.Millisecond) {
 		if time.Since(began) > time.Minute {
@@ -89,8 +91,9 @@ func (p *process) watch() {
 // stop ends the process and returns the most memory that it took.
 func (p *process) stop(tb testing.TB) (peak int64) {
 	tb.Helper()
-	_ = p.command.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(time.Minute, func() { _ = p.command.Process.Kill() })
+	group := -p.command.Process.Pid
+	_ = syscall.Kill(group, syscall.SIGTERM)
+	timer := time.AfterFunc(time.Minute, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
 	defer timer.Stop()
 	if err := p.command.Wait(); err != nil {
 		tb.Errorf("the server ended with %v:\n%s", err, p.output)
