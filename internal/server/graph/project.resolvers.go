@@ -8,8 +8,61 @@ package graph
 import (
 	"context"
 
+	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/graph/model"
+	"github.com/kubewandb/kubewandb/internal/server/run"
 )
+
+func (r *mutationResolver) UpsertModel(ctx context.Context, input model.UpsertModelInput) (*model.UpsertModelPayload, error) {
+	return r.upsertModel(ctx, input)
+}
+
+func (r *mutationResolver) RenameProject(ctx context.Context, input model.RenameProjectInput) (*model.RenameProjectPayload, error) {
+	place, err := r.Guard.Project(ctx, input.EntityName, input.OldProjectName, access.Manage)
+	if err != nil {
+		return nil, err
+	}
+	place, err = r.Runs.ChangeProject(ctx, place.Project.ID, run.ProjectChange{Name: &input.NewProjectName})
+	if err != nil {
+		return nil, err
+	}
+	inserted := false
+	return &model.RenameProjectPayload{
+		Project: &model.Project{Place: place}, Inserted: &inserted, ClientMutationID: input.ClientMutationID,
+	}, nil
+}
+
+func (r *mutationResolver) CreateCustomChart(ctx context.Context, input model.CreateCustomChartInput) (*model.CreateCustomChartPayload, error) {
+	id, err := r.Runs.CreateChart(ctx, run.NewChart{
+		Entity: value(input.Entity), Name: input.Name, DisplayName: value(input.DisplayName), Type: value(input.Type),
+		Access: value(input.Access), Spec: value(input.Spec),
+	})
+	if err != nil {
+		return nil, err
+	}
+	chart := &model.CustomChart{ID: model.ID("CustomChart", id)}
+	return &model.CreateCustomChartPayload{Chart: chart, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) UpsertView(ctx context.Context, input model.UpsertViewInput) (*model.UpsertViewPayload, error) {
+	return r.upsertView(ctx, input)
+}
+
+func (r *mutationResolver) DeleteView(ctx context.Context, input model.DeleteViewInput) (*model.DeleteViewPayload, error) {
+	id, err := parseID(input.ID, viewKind)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Runs.DeleteView(ctx, id); err != nil {
+		return nil, err
+	}
+	pending := false
+	return &model.DeleteViewPayload{Success: &done, Pending: &pending, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *projectResolver) User(ctx context.Context, obj *model.Project) (*model.User, error) {
+	return r.userByID(ctx, obj.Project.UserID)
+}
 
 func (r *projectResolver) Run(ctx context.Context, obj *model.Project, name string, desc *string) (*model.Run, error) {
 	return r.runByName(ctx, obj.Place, name)
@@ -19,12 +72,36 @@ func (r *projectResolver) Bucket(ctx context.Context, obj *model.Project, name s
 	return r.runByName(ctx, obj.Place, name)
 }
 
+func (r *projectResolver) Runs(ctx context.Context, obj *model.Project, filters *string, after *string, first *int, order *string) (*model.RunConnection, error) {
+	return r.runsOf(ctx, obj, filters, after, first, order)
+}
+
+func (r *projectResolver) RunCount(ctx context.Context, obj *model.Project, filters *string) (int, error) {
+	return r.Services.Runs.CountRuns(ctx, obj.Place, run.Query{Filter: value(filters), AsOf: asked(ctx)})
+}
+
+func (r *projectResolver) Buckets(ctx context.Context, obj *model.Project, filters *string, after *string, first *int, order *string) (*model.RunConnection, error) {
+	return r.runsOf(ctx, obj, filters, after, first, order)
+}
+
+func (r *projectResolver) AllViews(ctx context.Context, obj *model.Project, viewType *string, viewName *string, after *string, first *int) (*model.ViewConnection, error) {
+	return r.viewsOf(ctx, obj, viewType, viewName, after, first)
+}
+
 func (r *queryResolver) Project(ctx context.Context, name *string, entityName *string) (*model.Project, error) {
 	return r.projectByName(ctx, entityName, name)
 }
 
 func (r *queryResolver) Model(ctx context.Context, name *string, entityName *string) (*model.Project, error) {
 	return r.projectByName(ctx, entityName, name)
+}
+
+func (r *queryResolver) Models(ctx context.Context, entityName *string, after *string, first *int) (*model.ProjectConnection, error) {
+	return r.projectsOf(ctx, entityName, after, first)
+}
+
+func (r *queryResolver) View(ctx context.Context, id string) (*model.View, error) {
+	return r.viewByID(ctx, id)
 }
 
 func (r *Resolver) Project() ProjectResolver { return &projectResolver{r} }

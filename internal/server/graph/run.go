@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -16,6 +17,8 @@ import (
 // clientIDHeader names one of several processes that log into one run. It identifies nobody.
 const clientIDHeader = "X-Wandb-Client-Id"
 
+const runKind = "Run"
+
 func upsertOf(ctx context.Context, input model.UpsertBucketInput) (run.Upsert, error) {
 	u := run.Upsert{
 		Entity: value(input.EntityName), Project: value(input.ModelName), Name: value(input.Name),
@@ -27,7 +30,7 @@ func upsertOf(ctx context.Context, input model.UpsertBucketInput) (run.Upsert, e
 	if value(input.ID) == "" {
 		return u, nil
 	}
-	id, err := parseID(*input.ID, "Run")
+	id, err := parseID(*input.ID, runKind)
 	u.ID = id
 	return u, err
 }
@@ -52,10 +55,14 @@ func (r *Resolver) userOfRun(ctx context.Context, obj *model.Run) (*model.User, 
 	if !ok { // clients need a user, whatever happened to the account
 		row.Username, row.Name = "unknown", "unknown"
 	}
+	return userOf(row), nil
+}
+
+func userOf(row store.User) *model.User {
 	return &model.User{User: account.User{
 		ID: row.ID, Username: string(row.Username), Email: string(row.Email), Name: string(row.Name), Admin: row.Admin,
 		CreatedAt: row.CreatedAt.Time(),
-	}}, nil
+	}}
 }
 
 func (r *Resolver) sweepOfRun(ctx context.Context, obj *model.Run) (*string, error) {
@@ -96,6 +103,30 @@ func (r *Resolver) infoOf(ctx context.Context, obj *model.Run) (*run.Info, error
 		return nil, nil
 	}
 	return &info, nil
+}
+
+func alertOf(input model.NotifyScriptableRunAlertInput) run.Alert {
+	severity := model.AlertSeverityInfo
+	if input.Severity != nil {
+		severity = *input.Severity
+	}
+	return run.Alert{
+		Title: input.Title, Text: value(input.Text), Severity: string(severity),
+		Wait: time.Duration(value(input.WaitDuration)) * time.Millisecond,
+	}
+}
+
+func (r *Resolver) alertsOf(ctx context.Context, obj *model.Run) ([]*model.RunAlert, error) {
+	rows, err := r.Runs.Alerts(ctx, obj.Run.ID)
+	alerts := make([]*model.RunAlert, len(rows))
+	for i, row := range rows {
+		at := row.CreatedAt.Time()
+		alerts[i] = &model.RunAlert{
+			ID: model.ID("RunAlert", row.ID), Title: string(row.Title), Text: string(row.Body),
+			Severity: model.AlertSeverity(row.Severity), CreatedAt: at,
+		}
+	}
+	return alerts, err
 }
 
 func textOf(b []byte) *string { s := string(b); return &s }

@@ -8,6 +8,7 @@ package graph
 import (
 	"context"
 
+	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/graph/model"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 )
@@ -24,6 +25,50 @@ func (r *mutationResolver) UpsertBucket(ctx context.Context, input model.UpsertB
 	bucket := model.NewRun(result.Place, result.RunRecord)
 	bucket.HistoryLines = &result.NextLine
 	return &model.UpsertBucketPayload{Bucket: bucket, Inserted: &result.Inserted, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) StopRun(ctx context.Context, input model.StopRunInput) (*model.StopRunPayload, error) {
+	id, err := parseID(input.ID, runKind)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Runs.Stop(ctx, id); err != nil {
+		return nil, err
+	}
+	return &model.StopRunPayload{Success: &done, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) UpdateRunState(ctx context.Context, input model.UpdateRunStateInput) (*model.UpdateRunStatePayload, error) {
+	id, err := parseID(input.ID, runKind)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Runs.SetState(ctx, id, input.State); err != nil {
+		return nil, err
+	}
+	return &model.UpdateRunStatePayload{Success: &done, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) DeleteRun(ctx context.Context, input model.DeleteRunInput) (*model.DeleteRunPayload, error) {
+	id, err := parseID(input.ID, runKind)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Runs.Delete(ctx, id, value(input.DeleteArtifacts)); err != nil {
+		return nil, err
+	}
+	return &model.DeleteRunPayload{ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) NotifyScriptableRunAlert(ctx context.Context, input model.NotifyScriptableRunAlertInput) (*model.NotifyScriptableRunAlertPayload, error) {
+	_, record, err := r.runAt(ctx, input.EntityName, input.ProjectName, input.RunName, access.Write)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Runs.Alert(ctx, record.ID, alertOf(input)); err != nil {
+		return nil, err
+	}
+	return &model.NotifyScriptableRunAlertPayload{Success: &done, ClientMutationID: input.ClientMutationID}, nil
 }
 
 func (r *runResolver) User(ctx context.Context, obj *model.Run) (*model.User, error) {
@@ -51,6 +96,10 @@ func (r *runResolver) SummaryMetrics(ctx context.Context, obj *model.Run, keys [
 
 func (r *runResolver) RunInfo(ctx context.Context, obj *model.Run) (*run.Info, error) {
 	return r.infoOf(ctx, obj)
+}
+
+func (r *runResolver) Alerts(ctx context.Context, obj *model.Run) ([]*model.RunAlert, error) {
+	return r.alertsOf(ctx, obj)
 }
 
 func (r *Resolver) Run() RunResolver { return &runResolver{r} }

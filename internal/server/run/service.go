@@ -18,6 +18,8 @@ const (
 	ReasonInvalid = "Invalid"
 	// ReasonDeleted: a run of this name was deleted.
 	ReasonDeleted = "RunDeleted"
+	// ReasonTaken: something else has that name.
+	ReasonTaken = "Taken"
 	// ReasonUnsupported: this installation lacks what was asked for.
 	ReasonUnsupported = "Unsupported"
 )
@@ -49,6 +51,8 @@ type Config struct {
 	Bucket Bucket
 	// ExternalURL is where clients reach this server.
 	ExternalURL string
+	// IndexBytes bounds the memory for questions about many runs; 0 means DefaultIndexBytes.
+	IndexBytes int64
 	// Logger hears of failures of background work; nil means slog.Default().
 	Logger *slog.Logger
 
@@ -59,13 +63,17 @@ type Config struct {
 // Service holds the rules. Its methods may be called from any goroutine.
 type Service struct {
 	Config
-	store *store.Store
+	store   *store.Store
+	indexes indexes
 }
 
 // New returns a service on a store.
 func New(s *store.Store, cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.IndexBytes <= 0 {
+		cfg.IndexBytes = DefaultIndexBytes
 	}
 	if cfg.Bucket == nil {
 		cfg.Bucket = noBucket{}

@@ -54,6 +54,11 @@ type APIKeyEdge struct {
 	Cursor string  `json:"cursor"`
 }
 
+type ArtifactTypeInput struct {
+	Name        string  `json:"name"`
+	Description *string `json:"description,omitempty"`
+}
+
 type CreateAgentInput struct {
 	Host        string  `json:"host"`
 	EntityName  *string `json:"entityName,omitempty"`
@@ -66,6 +71,21 @@ type CreateAgentInput struct {
 type CreateAgentPayload struct {
 	Agent            *Agent  `json:"agent,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateCustomChartInput struct {
+	Entity           *string `json:"entity,omitempty"`
+	Name             string  `json:"name"`
+	DisplayName      *string `json:"displayName,omitempty"`
+	Type             *string `json:"type,omitempty"`
+	Access           *string `json:"access,omitempty"`
+	Spec             *string `json:"spec,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateCustomChartPayload struct {
+	Chart            *CustomChart `json:"chart,omitempty"`
+	ClientMutationID *string      `json:"clientMutationId,omitempty"`
 }
 
 type CreateInviteInput struct {
@@ -137,6 +157,10 @@ type CreateUserPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+type CustomChart struct {
+	ID string `json:"id"`
+}
+
 type DeleteAPIKeyInput struct {
 	ID               string  `json:"id"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
@@ -170,6 +194,16 @@ type DeleteInvitePayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+type DeleteRunInput struct {
+	ID               string  `json:"id"`
+	DeleteArtifacts  *bool   `json:"deleteArtifacts,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteRunPayload struct {
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 type DeleteSweepInput struct {
 	ID               string  `json:"id"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
@@ -177,6 +211,18 @@ type DeleteSweepInput struct {
 
 type DeleteSweepPayload struct {
 	Success          bool    `json:"success"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteViewInput struct {
+	ID               string  `json:"id"`
+	DeleteDrafts     *bool   `json:"deleteDrafts,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteViewPayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	Pending          *bool   `json:"pending,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -270,6 +316,22 @@ type MarkRunFilesUploadedPayload struct {
 type Mutation struct {
 }
 
+type NotifyScriptableRunAlertInput struct {
+	EntityName       *string        `json:"entityName,omitempty"`
+	ProjectName      *string        `json:"projectName,omitempty"`
+	RunName          string         `json:"runName"`
+	Title            string         `json:"title"`
+	Text             *string        `json:"text,omitempty"`
+	Severity         *AlertSeverity `json:"severity,omitempty"`
+	WaitDuration     *int64         `json:"waitDuration,omitempty"`
+	ClientMutationID *string        `json:"clientMutationId,omitempty"`
+}
+
+type NotifyScriptableRunAlertPayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 type OrganizationFeatureFlag struct {
 	RampKey   string `json:"rampKey"`
 	IsEnabled bool   `json:"isEnabled"`
@@ -286,7 +348,48 @@ type ParquetHistory struct {
 	LiveData []json.RawMessage `json:"liveData"`
 }
 
+type ProjectConnection struct {
+	Edges    []*ProjectEdge `json:"edges"`
+	PageInfo *PageInfo      `json:"pageInfo"`
+}
+
+type ProjectEdge struct {
+	Node   *Project `json:"node,omitempty"`
+	Cursor string   `json:"cursor"`
+}
+
+type ProjectIconInput struct {
+	Color string `json:"color"`
+	Name  string `json:"name"`
+}
+
 type Query struct {
+}
+
+type RateLimitsInput struct {
+	Graphql                     *int     `json:"graphql,omitempty"`
+	SdkGraphql                  *int     `json:"sdkGraphql,omitempty"`
+	SdkGraphqlQuerySeconds      *float64 `json:"sdkGraphqlQuerySeconds,omitempty"`
+	FilestreamCount             *float64 `json:"filestreamCount,omitempty"`
+	FilestreamPerRunCount       *float64 `json:"filestreamPerRunCount,omitempty"`
+	FilestreamSize              *int     `json:"filestreamSize,omitempty"`
+	RunUpdateCount              *float64 `json:"runUpdateCount,omitempty"`
+	CreateArtifacts             *int     `json:"createArtifacts,omitempty"`
+	CreateArtifactsRequestCount *int     `json:"createArtifactsRequestCount,omitempty"`
+	CreateArtifactsTimeWindow   *int     `json:"createArtifactsTimeWindow,omitempty"`
+}
+
+type RenameProjectInput struct {
+	EntityName       string  `json:"entityName"`
+	OldProjectName   string  `json:"oldProjectName"`
+	NewProjectName   string  `json:"newProjectName"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type RenameProjectPayload struct {
+	Project          *Project `json:"project,omitempty"`
+	Inserted         *bool    `json:"inserted,omitempty"`
+	ClientMutationID *string  `json:"clientMutationId,omitempty"`
 }
 
 type RewindRunInput struct {
@@ -303,6 +406,26 @@ type RewindRunInput struct {
 type RewindRunPayload struct {
 	RewoundRun       *Run    `json:"rewoundRun,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What a run told people.
+type RunAlert struct {
+	ID        string        `json:"id"`
+	Title     string        `json:"title"`
+	Text      string        `json:"text"`
+	Severity  AlertSeverity `json:"severity"`
+	CreatedAt time.Time     `json:"createdAt"`
+}
+
+type RunConnection struct {
+	Edges      []*RunEdge `json:"edges"`
+	PageInfo   *PageInfo  `json:"pageInfo"`
+	TotalCount *int       `json:"totalCount,omitempty"`
+}
+
+type RunEdge struct {
+	Node   *Run   `json:"node,omitempty"`
+	Cursor string `json:"cursor"`
 }
 
 type RunFileUpload struct {
@@ -324,6 +447,16 @@ type ServerInfo struct {
 	Features []*ServerFeature `json:"features"`
 }
 
+type StopRunInput struct {
+	ID               string  `json:"id"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type StopRunPayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 type SweepConnection struct {
 	Edges    []*SweepEdge `json:"edges"`
 	PageInfo *PageInfo    `json:"pageInfo"`
@@ -332,6 +465,17 @@ type SweepConnection struct {
 type SweepEdge struct {
 	Node   *Sweep `json:"node"`
 	Cursor string `json:"cursor"`
+}
+
+type UpdateRunStateInput struct {
+	ID               string  `json:"id"`
+	State            string  `json:"state"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type UpdateRunStatePayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 type UpdateUserInput struct {
@@ -377,6 +521,34 @@ type UpsertBucketPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+type UpsertModelInput struct {
+	ID                              *string              `json:"id,omitempty"`
+	Name                            *string              `json:"name,omitempty"`
+	EntityName                      *string              `json:"entityName,omitempty"`
+	Description                     *string              `json:"description,omitempty"`
+	Access                          *string              `json:"access,omitempty"`
+	Repo                            *string              `json:"repo,omitempty"`
+	DockerImage                     *string              `json:"dockerImage,omitempty"`
+	Framework                       *string              `json:"framework,omitempty"`
+	IsBenchmark                     *bool                `json:"isBenchmark,omitempty"`
+	IsPublished                     *bool                `json:"isPublished,omitempty"`
+	LinkedBenchmark                 *string              `json:"linkedBenchmark,omitempty"`
+	Owner                           *string              `json:"owner,omitempty"`
+	Views                           *string              `json:"views,omitempty"`
+	RateLimits                      *RateLimitsInput     `json:"rateLimits,omitempty"`
+	Icon                            *ProjectIconInput    `json:"icon,omitempty"`
+	AllowAllArtifactTypesInRegistry *bool                `json:"allowAllArtifactTypesInRegistry,omitempty"`
+	ArtifactTypes                   []*ArtifactTypeInput `json:"artifactTypes,omitempty"`
+	ClientMutationID                *string              `json:"clientMutationId,omitempty"`
+}
+
+type UpsertModelPayload struct {
+	Project          *Project `json:"project,omitempty"`
+	Model            *Project `json:"model,omitempty"`
+	Inserted         *bool    `json:"inserted,omitempty"`
+	ClientMutationID *string  `json:"clientMutationId,omitempty"`
+}
+
 type UpsertSweepInput struct {
 	ID *string `json:"id,omitempty"`
 	// YAML.
@@ -404,6 +576,30 @@ type UpsertSweepPayload struct {
 	ClientMutationID         *string  `json:"clientMutationId,omitempty"`
 }
 
+type UpsertViewInput struct {
+	ID               *string    `json:"id,omitempty"`
+	EntityName       *string    `json:"entityName,omitempty"`
+	ProjectName      *string    `json:"projectName,omitempty"`
+	Name             *string    `json:"name,omitempty"`
+	DisplayName      *string    `json:"displayName,omitempty"`
+	Description      *string    `json:"description,omitempty"`
+	Type             *string    `json:"type,omitempty"`
+	Spec             *string    `json:"spec,omitempty"`
+	CreatedUsing     *string    `json:"createdUsing,omitempty"`
+	ParentID         *string    `json:"parentId,omitempty"`
+	Locked           *bool      `json:"locked,omitempty"`
+	PreviewURL       *string    `json:"previewUrl,omitempty"`
+	CoverURL         *string    `json:"coverUrl,omitempty"`
+	ShowcasedAt      *time.Time `json:"showcasedAt,omitempty"`
+	ClientMutationID *string    `json:"clientMutationId,omitempty"`
+}
+
+type UpsertViewPayload struct {
+	View             *View   `json:"view,omitempty"`
+	Inserted         *bool   `json:"inserted,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 type UserConnection struct {
 	Edges    []*UserEdge `json:"edges"`
 	PageInfo *PageInfo   `json:"pageInfo"`
@@ -412,6 +608,88 @@ type UserConnection struct {
 type UserEdge struct {
 	Node   *User  `json:"node"`
 	Cursor string `json:"cursor"`
+}
+
+type View struct {
+	ID           string    `json:"id"`
+	Name         string    `json:"name"`
+	DisplayName  *string   `json:"displayName,omitempty"`
+	Description  *string   `json:"description,omitempty"`
+	Type         *string   `json:"type,omitempty"`
+	User         *User     `json:"user,omitempty"`
+	Project      *Project  `json:"project,omitempty"`
+	Spec         *string   `json:"spec,omitempty"`
+	CreatedUsing *string   `json:"createdUsing,omitempty"`
+	CreatedAt    time.Time `json:"createdAt"`
+	UpdatedAt    time.Time `json:"updatedAt"`
+}
+
+type ViewConnection struct {
+	Edges    []*ViewEdge `json:"edges"`
+	PageInfo *PageInfo   `json:"pageInfo"`
+}
+
+type ViewEdge struct {
+	Node   *View  `json:"node,omitempty"`
+	Cursor string `json:"cursor"`
+}
+
+// How much an alert matters.
+type AlertSeverity string
+
+const (
+	AlertSeverityInfo  AlertSeverity = "INFO"
+	AlertSeverityWarn  AlertSeverity = "WARN"
+	AlertSeverityError AlertSeverity = "ERROR"
+)
+
+var AllAlertSeverity = []AlertSeverity{
+	AlertSeverityInfo,
+	AlertSeverityWarn,
+	AlertSeverityError,
+}
+
+func (e AlertSeverity) IsValid() bool {
+	switch e {
+	case AlertSeverityInfo, AlertSeverityWarn, AlertSeverityError:
+		return true
+	}
+	return false
+}
+
+func (e AlertSeverity) String() string {
+	return string(e)
+}
+
+func (e *AlertSeverity) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AlertSeverity(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AlertSeverity", str)
+	}
+	return nil
+}
+
+func (e AlertSeverity) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AlertSeverity) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AlertSeverity) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 type RampIDType string

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -36,6 +37,18 @@ func (p Project) Access() *string { return text(p.Project.Access) }
 
 // ReadOnly tells whether the user may only look.
 func (p Project) ReadOnly() bool { return !p.May(access.Write) }
+
+// IsBenchmark is always false: this server has none.
+func (p Project) IsBenchmark() bool { return false }
+
+// Repo is always null: runs tell theirs.
+func (p Project) Repo() *string { return nil }
+
+// DockerImage is always null.
+func (p Project) DockerImage() *string { return nil }
+
+// Views is always null: AllViews are those of a project.
+func (p Project) Views() json.RawMessage { return nil }
 
 // CreatedAt is when it was made.
 func (p Project) CreatedAt() *time.Time { t := p.Project.CreatedAt.Time(); return &t }
