@@ -220,11 +220,11 @@ func (s *Store) CountSweepRuns(ctx context.Context, sweep ID) (n int64, err erro
 	return n, err
 }
 
-// SweepRuns returns the ids of a sweep's runs, oldest first.
-func (s *Store) SweepRuns(ctx context.Context, sweep ID) ([]ID, error) {
-	var runs []ID
+// SweepRuns returns what a sweep's runs do, oldest first.
+func (s *Store) SweepRuns(ctx context.Context, sweep ID) ([]RunLive, error) {
+	var runs []RunLive
 	err := s.view(ctx, "list the sweep's runs", func(db bun.IDB) error {
-		return db.NewSelect().Model((*Run)(nil)).Column("id").Where("sweep_id = ?", sweep).Order("id").Scan(ctx, &runs)
+		return db.NewSelect().Model(&runs).Join("JOIN runs AS r ON r.id = l.run_id").Where("r.sweep_id = ?", sweep).OrderExpr("l.run_id").Scan(ctx)
 	})
 	return runs, err
 }

@@ -146,17 +146,28 @@ func (s *Service) start(ctx context.Context, place access.Place, sweep store.Swe
 }
 
 func (s *Service) draw(ctx context.Context, agent store.SweepAgent, sweep store.Sweep, cfg Config) (store.SweepSuggestion, error) {
+	var promising []float64
+	if cfg.Method == Bayes {
+		observations, err := s.observations(ctx, sweep, cfg.Metric)
+		if err != nil {
+			return store.SweepSuggestion{}, err
+		}
+		promising = cfg.Space.Promising(observations, cfg.Metric, source(sweep.ID, sweep.Drawn))
+	}
 	return s.store.Draw(ctx, store.Draw{
 		Sweep: sweep.ID, Agent: agent.ID, At: store.At(s.now()), Limit: cfg.Limit(),
 		Stale: store.At(s.now().Add(-agentTimeout)), RunName: newName(),
-		Args: func(draw int64) ([]byte, error) { return next(cfg, sweep.ID, draw), nil },
+		Args: func(draw int64) ([]byte, error) { return next(cfg, sweep.ID, draw, promising), nil },
 	})
 }
 
-// next is what a draw of a search that looks at no results is started with.
-func next(cfg Config, sweep store.ID, draw int64) json.RawMessage {
-	if cfg.Method == Grid {
+// next is what a draw is started with; promising is nil where no results say more than chance.
+func next(cfg Config, sweep store.ID, draw int64, promising []float64) json.RawMessage {
+	switch {
+	case cfg.Method == Grid:
 		return cfg.Space.Point(draw)
+	case promising != nil:
+		return cfg.Space.At(promising)
 	}
 	return cfg.Space.At(cfg.Space.Cube(sweep, draw))
 }

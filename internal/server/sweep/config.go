@@ -23,7 +23,7 @@ const (
 )
 
 // methods are what this server can do, in the order in which an error lists them.
-var methods = []string{Grid, Random}
+var methods = []string{Grid, Random, Bayes}
 
 // ReasonInvalid: the configuration of a sweep cannot be run.
 const ReasonInvalid = "SweepConfigInvalid"

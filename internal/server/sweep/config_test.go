@@ -26,7 +26,7 @@ func TestConfigurationsThatCannotRunNameWhatIsWrong(t *testing.T) {
 		"a list":                          {"[1]", "no mapping"},
 		"nothing":                         {"", "no mapping"},
 		"no method":                       {"parameters: {x: {value: 1}}", "method is missing"},
-		"a method that nobody knows":      {"method: magic\nparameters: {x: {value: 1}}", `method "magic" is not supported: use one of grid, random`},
+		"a method that nobody knows":      {"method: magic\nparameters: {x: {value: 1}}", `method "magic" is not supported: use one of grid, random, bayes`},
 		"no parameters":                   {"method: grid", "parameters is missing"},
 		"a parameter that is a number":    {parameter("3"), "parameter lr must be a mapping"},
 		"a parameter without values":      {parameter("{}"), "parameter lr needs value, values, min and max, or a distribution"},

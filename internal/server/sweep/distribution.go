@@ -16,6 +16,11 @@ type distribution interface {
 	size() int64
 	// nth returns one of the values that are counted.
 	nth(i int64) json.RawMessage
+	// place returns a number that stands for a value; ok is false where there is no such value.
+	place(value json.RawMessage) (u float64, ok bool)
+	// ordered tells whether numbers that are close stand for values that are close; same whether two stand for one value.
+	ordered() bool
+	same(a, b float64) bool
 }
 
 // choice is a list of values, with the sum of the probabilities up to each where they differ.
@@ -43,6 +48,36 @@ func (c choice) index(u float64) int {
 	return last
 }
 
+func (choice) ordered() bool            { return false }
+func (c choice) same(a, b float64) bool { return c.index(a) == c.index(b) }
+
+func (c choice) place(value json.RawMessage) (float64, bool) {
+	for i, known := range c.values {
+		if !sameJSON(known, value) {
+			continue
+		}
+		if c.sums == nil {
+			return (float64(i) + 0.5) / float64(len(c.values)), true
+		}
+		before := 0.0
+		if i > 0 {
+			before = c.sums[i-1]
+		}
+		return (before + c.sums[i]) / 2 / c.sums[len(c.sums)-1], true
+	}
+	return 0, false
+}
+
+// sameJSON compares values that a client may have written in another way: 1.0 as 1.
+func sameJSON(a, b json.RawMessage) bool {
+	if string(a) == string(b) {
+		return true
+	}
+	x, xOK := floatOf(a)
+	y, yOK := floatOf(b)
+	return xOK && yOK && x == y
+}
+
 // integers are whole numbers from low to high.
 type integers struct{ low, high int64 }
 
@@ -65,6 +100,15 @@ func (d integers) at(u float64) json.RawMessage {
 	return strconv.AppendInt(nil, int64(uint64(d.low)+steps), 10)
 }
 
+func (integers) ordered() bool            { return true }
+func (d integers) same(a, b float64) bool { return string(d.at(a)) == string(d.at(b)) }
+
+func (d integers) place(value json.RawMessage) (float64, bool) {
+	v, ok := floatOf(value)
+	width := float64(d.high) - float64(d.low) + 1
+	return min(max((v-float64(d.low)+0.5)/width, 0), 1), ok
+}
+
 // continuous is any distribution of real numbers.
 type continuous struct{ quantile func(u float64) float64 }
 
@@ -72,6 +116,14 @@ func (continuous) size() int64               { return 0 }
 func (continuous) nth(int64) json.RawMessage { return json.RawMessage("null") }
 func (d continuous) at(u float64) json.RawMessage {
 	return floatText(finite(d.quantile(u)))
+}
+
+func (continuous) ordered() bool          { return true }
+func (continuous) same(a, b float64) bool { return a == b }
+
+func (d continuous) place(value json.RawMessage) (float64, bool) {
+	v, ok := floatOf(value)
+	return placeByHalves(d.quantile, v), ok
 }
 
 // finite keeps a distribution with an open end, or a huge exponent, among the numbers that JSON can hold.
@@ -94,6 +146,14 @@ type steps struct {
 	low, high float64
 	// counted is set where the multiples between low and high are equally likely, so that a grid can visit them.
 	counted bool
+}
+
+func (steps) ordered() bool            { return true }
+func (d steps) same(a, b float64) bool { return string(d.at(a)) == string(d.at(b)) }
+
+func (d steps) place(value json.RawMessage) (float64, bool) {
+	v, ok := floatOf(value)
+	return placeByHalves(d.quantile, v), ok
 }
 
 func (d steps) first() float64 { return math.Ceil(d.low/d.q.value - 1e-9) }

@@ -17,19 +17,23 @@ func (s *Service) Best(ctx context.Context, sweep store.Sweep) (*float64, error)
 	if err != nil || cfg.Metric.Name == "" {
 		return nil, nil
 	}
-	runs, err := s.store.SweepRuns(ctx, sweep.ID)
-	if err != nil {
-		return nil, err
-	}
-	results, err := s.runs.Results(ctx, runs, cfg.Metric.Name)
+	observations, err := s.observations(ctx, sweep, cfg.Metric)
 	if err != nil {
 		return nil, err
 	}
 	var best *float64
-	for _, result := range results {
-		if best == nil || cfg.Metric.Better(result, *best) {
-			best = &result
+	for _, o := range observations {
+		if o.Measured && (best == nil || cfg.Metric.Better(o.Value, *best)) {
+			best = &o.Value
 		}
 	}
 	return best, nil
+}
+
+func (s *Service) observations(ctx context.Context, sweep store.Sweep, metric Metric) ([]Observation, error) {
+	runs, err := s.store.SweepRuns(ctx, sweep.ID)
+	if err != nil || len(runs) == 0 {
+		return nil, err
+	}
+	return s.runs.Observations(ctx, runs, metric.Name)
 }

@@ -46,27 +46,42 @@ func (r Runs) Fail(ctx context.Context, id store.ID) error {
 	return err
 }
 
-// Results returns what the runs of a sweep say about a metric, runs without it left out.
-func (r Runs) Results(ctx context.Context, runs []store.ID, metric string) (map[store.ID]float64, error) {
-	summaries, err := r.Summaries(ctx, runs)
+// Observations returns the runs of a sweep, oldest first, with what they say about a metric; those that are over without it
+// are left out.
+func (r Runs) Observations(ctx context.Context, runs []store.RunLive, metric string) ([]Observation, error) {
+	ids := make([]store.ID, len(runs))
+	for i, live := range runs {
+		ids[i] = live.RunID
+	}
+	summaries, err := r.Summaries(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	values := make(map[store.ID]float64, len(summaries))
-	for id, summary := range summaries {
-		if value, ok := metricOf(summary, metric); ok {
-			values[id] = value
-		}
+	configs, err := r.Configs(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
-	return values, nil
+	observations := make([]Observation, 0, len(runs))
+	for _, live := range runs {
+		o := Observation{Config: configs[live.RunID], Over: run.Ended(live.State)}
+		value, ok := metricOf(summaries[live.RunID], metric)
+		if o.Over && !ok {
+			continue
+		}
+		o.Value, o.Measured = value, ok
+		observations = append(observations, o)
+	}
+	return observations, nil
 }
 
 var pathEscapes = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `|`, `\|`, `#`, `\#`, `@`, `\@`, `!`, `\!`, `{`, `\{`, `[`, `\[`)
 
+func escapeDots(path string) string { return strings.ReplaceAll(path, ".", `\.`) }
+
 // metricOf finds a number in a summary: a key of this name, or the keys that its dots separate.
 func metricOf(summary []byte, metric string) (float64, bool) {
 	path := pathEscapes.Replace(metric)
-	for _, p := range []string{strings.ReplaceAll(path, ".", `\.`), path} {
+	for _, p := range []string{escapeDots(path), path} {
 		found := gjson.GetBytes(summary, p)
 		if found.IsObject() { // a metric with an aggregate of its own: {"min": 1}
 			found = firstNumber(found)

@@ -37,8 +37,8 @@ type RunService interface {
 	CreatePending(ctx context.Context, place access.Place, p Pending) error
 	// Fail ends a run that never started.
 	Fail(ctx context.Context, run store.ID) error
-	// Results returns what runs say about a metric, those without it left out.
-	Results(ctx context.Context, runs []store.ID, metric string) (map[store.ID]float64, error)
+	// Observations returns runs with what they say about a metric; those that are over without it are left out.
+	Observations(ctx context.Context, runs []store.RunLive, metric string) ([]Observation, error)
 }
 
 // ErrRunDeleted tells that somebody deleted a run before it started.

@@ -35,7 +35,7 @@ func (r *runs) CreatePending(_ context.Context, _ access.Place, p sweep.Pending)
 	return nil
 }
 
-func (*runs) Results(context.Context, []store.ID, string) (map[store.ID]float64, error) {
+func (*runs) Observations(context.Context, []store.RunLive, string) ([]sweep.Observation, error) {
 	return nil, nil
 }
 

@@ -25,6 +25,7 @@ type Space struct {
 // leaf is a parameter. name joins the names on the way to it by dots.
 type leaf struct {
 	name         string
+	path         []string
 	distribution distribution
 }
 
@@ -129,7 +130,7 @@ func (p *parser) branch(name string, n *yaml.Node, s *Space, path []string) bran
 		return branch{name: name}
 	}
 	full := strings.Join(path, ".")
-	s.leaves = append(s.leaves, leaf{name: full, distribution: p.parameter(n, full)})
+	s.leaves = append(s.leaves, leaf{name: full, path: path, distribution: p.parameter(n, full)})
 	return branch{name: name, leaf: len(s.leaves) - 1}
 }
 
