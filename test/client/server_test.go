@@ -69,10 +69,16 @@ func (l *logs) String() string {
 	return l.text.String()
 }
 
-// tail is what was logged last.
+// tail is what was logged last, without requests that went well.
 func (l *logs) tail() string {
-	text := l.String()
-	return text[max(0, len(text)-6000):]
+	var b strings.Builder
+	for line := range strings.Lines(l.String()) {
+		if !strings.Contains(line, `"level":"INFO"`) || !strings.Contains(line, `"status":200`) {
+			b.WriteString(line)
+		}
+	}
+	text := b.String()
+	return text[max(0, len(text)-4000):]
 }
 
 // serve starts the server on an empty data folder.

@@ -2,18 +2,22 @@
 
 import wandb
 
-fast = wandb.Settings(x_file_stream_transmit_interval=0.5)
-run = wandb.init(project="rewind", id="origin", config={"lr": 1}, settings=fast)
+
+def fast():
+    return wandb.Settings(x_file_stream_transmit_interval=0.5)
+
+
+run = wandb.init(project="rewind", id="origin", config={"lr": 1}, settings=fast())
 for step in range(10):
     run.log({"loss": step * 1.5})
 run.finish()
 
-run = wandb.init(project="rewind", fork_from="origin?_step=6", id="branch", settings=fast)
+run = wandb.init(project="rewind", fork_from="origin?_step=6", id="branch", settings=fast())
 for step in range(7, 12):
     run.log({"loss": step * 100})
 run.finish()
 
-run = wandb.init(project="rewind", resume_from="origin?_step=4", settings=fast)
+run = wandb.init(project="rewind", resume_from="origin?_step=4", settings=fast())
 assert run.id == "origin", run.id
 for step in range(5, 8):
     run.log({"loss": step * -1.0})

@@ -6,12 +6,15 @@ import wandb
 from wandb.agents import pyagent
 
 pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.5
-fast = wandb.Settings(x_disable_stats=True, x_file_stream_transmit_interval=0.5)
 points = []
 
 
+def fast():
+    return wandb.Settings(x_disable_stats=True, x_file_stream_transmit_interval=0.5)
+
+
 def train():
-    with wandb.init(settings=fast) as run:
+    with wandb.init(settings=fast()) as run:
         points.append((run.config.x, run.config.y, run.config.opt["name"]))
         assert isinstance(run.config.x, int)
         run.log({"score": run.config.x * run.config.y})
@@ -50,7 +53,7 @@ if hasattr(after, "agents"):
 
 
 def sample():
-    with wandb.init(settings=fast) as run:
+    with wandb.init(settings=fast()) as run:
         points.append(run.config.lr)
         run.log({"loss": run.config.lr})
 
