@@ -175,10 +175,10 @@ func (s *Server) Accounts() *account.Service { return s.accounts }
 // Bucket gives programs and tests that embed a server its objects.
 func (s *Server) Bucket() *blob.Bucket { return s.storage.bucket }
 
-// Run serves until ctx ends, and then until the requests under way have ended.
 // memoryGoal is where the collector begins to work harder, unless GOMEMLIMIT says otherwise: bodies of up to bodyBudget may be
 // held, and the collector would let as much garbage stand beside them.
 const memoryGoal = 160 << 20
+
 // Run serves until ctx ends, and then until the requests under way have ended. It is the program: it sets the memory goal of
 // the process.
 func Run(ctx context.Context, cfg Config) error {

@@ -27,7 +27,8 @@ func (s *Server) serve() {
 	s.guard = access.NewGuard(s.store)
 	s.history = history.New(s.store, history.Config{Logger: cfg.Logger, Now: cfg.Now})
 	s.runs = run.New(s.store, run.Config{
-		Guard: s.guard, Sweeps: sweep.NewDirectory(s.store), ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now,
+		Guard: s.guard, Histories: s.history, Sweeps: sweep.NewDirectory(s.store), Bucket: s.storage.bucket,
+		ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now,
 	})
 	s.graph = graph.NewHandler(graph.Options{
 		Services: graph.Services{
@@ -39,6 +40,7 @@ func (s *Server) serve() {
 	s.ingest = ingest.New(s.store, ingest.Config{
 		Guard: s.guard, Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,
 		Limit:    func(user store.ID) time.Duration { return s.limits.Take(user, limit.Metrics) },
+		Files:    s.runs,
 		Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now,
 	})
 }
