@@ -44,7 +44,7 @@ func newMetrics(registry *prometheus.Registry, s *store.Store) *metrics {
 			Help: "Time to answer a GraphQL operation. Outcome unsupported: the client asked for what this server does not have.",
 		}, []string{"operation", "outcome"}),
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "wandb_sign_ins_total", Help: "Attempts to sign in with a password.",
+			Name: "wandb_sign_ins_total", Help: "Attempts to sign in, with a password or at an identity provider.",
 		}, []string{"outcome"}),
 		bucket: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "wandb_bucket_operation_duration_seconds", Buckets: buckets,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -161,15 +162,17 @@ func (s *Server) accessToken(r *http.Request, assertion string) (redact.Secret, 
 
 func (s *Server) exchangeFailed(w http.ResponseWriter, r *http.Request, err error) {
 	s.logger.WarnContext(r.Context(), "identity token not exchanged", "error", err)
-	switch fault.Reason(err, "") {
-	case identity.ReasonUnavailable, store.ReasonUnavailable:
+	var refusal *fault.Error
+	switch reason := fault.Reason(err, ""); {
+	case reason == identity.ReasonUnavailable, reason == store.ReasonUnavailable:
 		w.Header().Set("Content-Type", "application/json")
 		unavailable(w)
 		_, _ = io.WriteString(w, `{"error":"temporarily_unavailable"}`)
-	case account.ReasonNoAccount:
+	case reason == account.ReasonNoAccount:
 		writeJSON(w, http.StatusForbidden, oauthError{Error: "invalid_grant", Description: "no account of this server is linked with the token's subject"})
-	case identity.ReasonRefused, account.ReasonRefused:
-		writeJSON(w, http.StatusBadRequest, oauthError{Error: "invalid_grant", Description: fault.Message(err)})
+	case (reason == identity.ReasonRefused || reason == account.ReasonRefused) && errors.As(err, &refusal):
+		// Without the hint, which is for people at the sign-in page.
+		writeJSON(w, http.StatusBadRequest, oauthError{Error: "invalid_grant", Description: refusal.Err.Error()})
 	default:
 		s.fail(w, r, err)
 	}
