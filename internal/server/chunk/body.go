@@ -27,6 +27,7 @@ var ErrCorrupt = errors.New("the chunk is corrupt")
 const (
 	bodyJoined = 1 // zstd of the lines, each followed by a line feed
 	bodySized  = 2 // zstd of the number of lines, their lengths, and the lines
+	bodyTable  = 3 // zstd of columns
 )
 
 // HashSize is the length of a Hash.
@@ -49,13 +50,26 @@ func Hash(lines [][]byte) [HashSize]byte {
 func Encode(lines [][]byte) []byte {
 	buffer := scratch.Get().(*[]byte)
 	raw := (*buffer)[:0]
-	version := byte(bodyJoined)
+	version, raw := appendLines(raw, lines)
+	body := pack(version, raw)
+	if cap(raw) <= keepScratch {
+		*buffer = raw
+		scratch.Put(buffer)
+	}
+	return body
+}
+
+// appendLines writes lines in the form that suits them.
+func appendLines(raw []byte, lines [][]byte) (version byte, out []byte) {
+	version = bodyJoined
 	if holdsLineFeed(lines) {
 		version = bodySized
 		raw = binary.AppendUvarint(raw, uint64(len(lines)))
 		for _, line := range lines {
 			raw = binary.AppendUvarint(raw, uint64(len(line)))
 		}
+	} else if raw, ok := appendColumns(raw, lines); ok {
+		return bodyTable, raw
 	}
 	for _, line := range lines {
 		raw = append(raw, line...)
@@ -63,12 +77,7 @@ func Encode(lines [][]byte) []byte {
 			raw = append(raw, '\n')
 		}
 	}
-	body := pack(version, raw)
-	if cap(raw) <= keepScratch {
-		*buffer = raw
-		scratch.Put(buffer)
-	}
-	return body
+	return version, raw
 }
 
 func holdsLineFeed(lines [][]byte) bool {
@@ -94,6 +103,8 @@ func Decode(body []byte) ([][]byte, error) {
 		return split(raw)
 	case bodySized:
 		return cut(raw)
+	case bodyTable:
+		return joinColumns(raw)
 	}
 	return nil, fmt.Errorf("%w: body of version %d", ErrCorrupt, body[0])
 }

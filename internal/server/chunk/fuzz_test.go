@@ -148,6 +148,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(chunk.Encode([][]byte{[]byte("a"), []byte("b")}))
 	f.Add(chunk.Encode([][]byte{[]byte("a\nb"), {}}))
 	f.Add([]byte{2, 0})
+	f.Add(chunk.Encode(training(5)))
+	f.Add(chunk.Encode(mixed()))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		lines, err := chunk.Decode(body)
 		if err != nil {
@@ -184,6 +186,8 @@ func FuzzDecodeStats(f *testing.F) {
 func FuzzEncode(f *testing.F) {
 	f.Add([]byte("{}"), []byte("a\n"), 3)
 	f.Add([]byte{}, []byte{}, 0)
+	f.Add([]byte(`{"_step":-1,"x":0.10000000149011612,"y":[1, 2],"x":"\u00e4"}`), []byte(`{"_step":00,"x":1e-05,"z":{}}`), 3)
+	f.Add([]byte(`{"_step":999999999999999999,"x":0.5000000}`), []byte(`{"_step":-9223372036854775808,"x":340282346638528860000000000000000000000}`), 3)
 	f.Fuzz(func(t *testing.T, a, b []byte, n int) {
 		var lines [][]byte
 		for range max(0, min(n, 100)) {
@@ -194,4 +198,29 @@ func FuzzEncode(f *testing.F) {
 			t.Fatalf("got %q, %v; want %q", got, err, lines)
 		}
 	})
+}
+
+// mixed are lines of which each column is a case of its own.
+func mixed() [][]byte {
+	lines := make([][]byte, 20)
+	for i := range lines {
+		lines[i] = fmt.Appendf(nil, `{"a":%d,"b":%v,"c":"x%d","a":-%d}`, i, float64(float32(i)/3), i, i)
+	}
+	lines[7] = []byte(`{"b":NaN}`)
+	lines[8] = []byte(`{"b":1e-05,"d":{"e":[ 1 ]}}`)
+	return lines
+}
+
+func TestBodiesKeepTheirLines(t *testing.T) {
+	for name, lines := range map[string][][]byte{
+		"none": nil, "one": {[]byte("x")}, "empty ones": {{}, {}, {}, {}, {}}, "a training loop": training(200), "mixed": mixed(),
+		"white space":   {[]byte(`{"a": 1}`), []byte(`{"a":1}`), []byte(`{"a":1}`), []byte(`{"a":1}`)},
+		"line feeds":    {[]byte("a\n"), []byte(`{"a":1}`), []byte(`{"a":1}`), []byte("\n\n")},
+		"empty objects": {[]byte(`{}`), []byte(`{}`), []byte(`{}`), []byte(`{}`)},
+	} {
+		got, err := chunk.Decode(chunk.Encode(lines))
+		if err != nil || fmt.Sprintf("%q", got) != fmt.Sprintf("%q", lines) {
+			t.Errorf("%s: got %.200q, %v", name, got, err)
+		}
+	}
 }
