@@ -2,6 +2,8 @@ package graph
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/access"
@@ -148,7 +150,7 @@ func (r *Resolver) createAgent(ctx context.Context, input model.CreateAgentInput
 	if err != nil {
 		return nil, err
 	}
-	return &model.CreateAgentPayload{Agent: &model.Agent{SweepAgent: agent}, ClientMutationID: input.ClientMutationID}, nil
+	return &model.CreateAgentPayload{Agent: &model.Agent{SweepAgent: agent, Place: place}, ClientMutationID: input.ClientMutationID}, nil
 }
 
 // agentHeartbeat treats an agent whose project the user may not see as one that was deleted.
@@ -169,10 +171,10 @@ func (r *Resolver) agentHeartbeat(ctx context.Context, input model.AgentHeartbea
 	if err != nil {
 		return nil, err
 	}
-	return &model.AgentHeartbeatPayload{Agent: &model.Agent{SweepAgent: agent}, Commands: commands, ClientMutationID: input.ClientMutationID}, nil
+	return &model.AgentHeartbeatPayload{Agent: &model.Agent{SweepAgent: agent, Place: place}, Commands: commands, ClientMutationID: input.ClientMutationID}, nil
 }
 
-func (r *Resolver) findAgent(ctx context.Context, of store.Sweep, name string) (*model.Agent, error) {
+func (r *Resolver) findAgent(ctx context.Context, place access.Place, of store.Sweep, name string) (*model.Agent, error) {
 	number, ok := model.ParseAgent(name)
 	if !ok {
 		return nil, nil
@@ -184,10 +186,10 @@ func (r *Resolver) findAgent(ctx context.Context, of store.Sweep, name string) (
 	if err != nil {
 		return nil, err
 	}
-	return &model.Agent{SweepAgent: agent, Silent: r.Sweeps.Silent(agent)}, nil
+	return &model.Agent{SweepAgent: agent, Place: place, Silent: r.Sweeps.Silent(agent)}, nil
 }
 
-func (r *Resolver) listAgents(ctx context.Context, of store.Sweep, first *int) (*model.AgentConnection, error) {
+func (r *Resolver) listAgents(ctx context.Context, place access.Place, of store.Sweep, first *int) (*model.AgentConnection, error) {
 	n := int64(maxSweeps)
 	if first != nil {
 		n = pageSize(first)
@@ -198,10 +200,36 @@ func (r *Resolver) listAgents(ctx context.Context, of store.Sweep, first *int) (
 	}
 	connection := &model.AgentConnection{PageInfo: &model.PageInfo{}, Edges: make([]*model.AgentEdge, len(agents))}
 	for i, agent := range agents {
-		node := &model.Agent{SweepAgent: agent, Silent: r.Sweeps.Silent(agent)}
+		node := &model.Agent{SweepAgent: agent, Place: place, Silent: r.Sweeps.Silent(agent)}
 		cursor := node.ID()
 		connection.Edges[i] = &model.AgentEdge{Node: node, Cursor: cursor}
 		connection.PageInfo.EndCursor = &cursor
 	}
 	return connection, nil
+}
+
+// runsOfSweep are found as every list of runs is.
+func (r *Resolver) runsOfSweep(ctx context.Context, obj *model.Sweep, first *int, after, order *string) (*model.RunConnection, error) {
+	return r.runsWhere(ctx, obj.Place, map[string]any{"sweep": obj.Name()}, first, after, order)
+}
+
+func (r *Resolver) runsOfAgent(ctx context.Context, obj *model.Agent, first *int, after, order *string) (*model.RunConnection, error) {
+	names, err := r.Sweeps.RunNames(ctx, obj.SweepAgent)
+	if err != nil {
+		return nil, err
+	}
+	return r.runsWhere(ctx, obj.Place, map[string]any{"name": map[string]any{"$in": names}}, first, after, order)
+}
+
+func (r *Resolver) runsWhere(ctx context.Context, place access.Place, filter map[string]any, first *int, after, order *string) (*model.RunConnection, error) {
+	text, err := json.Marshal(filter)
+	if err != nil {
+		return nil, fmt.Errorf("write the filter: %w", err)
+	}
+	if first == nil { // a client that names no number reads one page
+		all := maxSweeps
+		first = &all
+	}
+	filters := string(text)
+	return r.runsOf(ctx, &model.Project{Place: place}, &filters, after, first, order)
 }

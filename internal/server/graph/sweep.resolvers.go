@@ -18,6 +18,10 @@ func (r *agentResolver) TotalRuns(ctx context.Context, obj *model.Agent) (int, e
 	return int(n), err
 }
 
+func (r *agentResolver) Runs(ctx context.Context, obj *model.Agent, first *int, after *string, last *int, before *string, order *string) (*model.RunConnection, error) {
+	return r.runsOfAgent(ctx, obj, first, after, order)
+}
+
 func (r *mutationResolver) UpsertSweep(ctx context.Context, input model.UpsertSweepInput) (*model.UpsertSweepPayload, error) {
 	return r.upsertSweep(ctx, input)
 }
@@ -66,12 +70,16 @@ func (r *sweepResolver) RunCount(ctx context.Context, obj *model.Sweep) (int, er
 	return int(n), err
 }
 
+func (r *sweepResolver) Runs(ctx context.Context, obj *model.Sweep, first *int, after *string, last *int, before *string, order *string) (*model.RunConnection, error) {
+	return r.runsOfSweep(ctx, obj, first, after, order)
+}
+
 func (r *sweepResolver) Agent(ctx context.Context, obj *model.Sweep, agentName string) (*model.Agent, error) {
-	return r.findAgent(ctx, obj.Sweep, agentName)
+	return r.findAgent(ctx, obj.Place, obj.Sweep, agentName)
 }
 
 func (r *sweepResolver) Agents(ctx context.Context, obj *model.Sweep, first *int) (*model.AgentConnection, error) {
-	return r.listAgents(ctx, obj.Sweep, first)
+	return r.listAgents(ctx, obj.Place, obj.Sweep, first)
 }
 
 func (r *Resolver) Agent() AgentResolver { return &agentResolver{r} }

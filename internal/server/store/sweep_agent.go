@@ -109,13 +109,11 @@ func (s *Store) CountSuggestions(ctx context.Context, agent ID) (n int64, err er
 	return n, err
 }
 
-// AgentRuns returns up to limit names of the runs that an agent was told to make, oldest first, with a draw above after; -1
-// begins. The draws come with them.
-func (s *Store) AgentRuns(ctx context.Context, agent ID, after int64, limit int64) ([]SweepSuggestion, error) {
+// AgentRuns returns up to limit suggestions that an agent was told of, oldest first, without their args.
+func (s *Store) AgentRuns(ctx context.Context, agent ID, limit int64) ([]SweepSuggestion, error) {
 	var suggestions []SweepSuggestion
 	err := s.view(ctx, "list the agent's runs", func(db bun.IDB) error {
-		return db.NewSelect().Model(&suggestions).ExcludeColumn("args").Where("agent_id = ?", agent).Where("draw > ?", after).
-			Order("draw").Limit(limit).Scan(ctx)
+		return db.NewSelect().Model(&suggestions).ExcludeColumn("args").Where("agent_id = ?", agent).Order("draw").Limit(limit).Scan(ctx)
 	})
 	return suggestions, err
 }

@@ -203,6 +203,19 @@ func (s *Service) CountRuns(ctx context.Context, agent store.SweepAgent) (int64,
 	return s.store.CountSuggestions(ctx, agent.ID)
 }
 
+// maxRunNames bounds how many runs of one agent are listed.
+const maxRunNames = 10_000
+
+// RunNames returns the names of the runs that an agent was told to make, oldest first.
+func (s *Service) RunNames(ctx context.Context, agent store.SweepAgent) ([]string, error) {
+	suggestions, err := s.store.AgentRuns(ctx, agent.ID, maxRunNames)
+	names := make([]string, len(suggestions))
+	for i, suggestion := range suggestions {
+		names[i] = string(suggestion.RunName)
+	}
+	return names, err
+}
+
 // HeartbeatAt is when any agent of a sweep was heard of last; the zero time for never.
 func (s *Service) HeartbeatAt(ctx context.Context, sweep store.Sweep) (time.Time, error) {
 	at, err := s.store.SweepHeartbeat(ctx, sweep.ID)

@@ -38,9 +38,8 @@ func (r Runs) CreatePending(ctx context.Context, place access.Place, p Pending) 
 
 // Fail ends a run that never started.
 func (r Runs) Fail(ctx context.Context, id store.ID) error {
-	state := run.StateName(store.RunFailed)
-	_, err := r.Upsert(ctx, run.Upsert{ID: id, State: &state})
-	if access.IsNotFound(err) {
+	err := r.SetState(ctx, id, run.StateName(store.RunFailed))
+	if access.IsNotFound(err) || fault.Reason(err, "") == run.ReasonTransition { // it was deleted, or began after all
 		return nil
 	}
 	return err

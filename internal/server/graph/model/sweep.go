@@ -67,6 +67,7 @@ func (s Sweep) RunCountExpected() *int {
 // Agent is a process that asks a sweep what to run.
 type Agent struct {
 	store.SweepAgent
+	Place access.Place
 	// Silent is set where it has not been heard of for long.
 	Silent bool
 }
