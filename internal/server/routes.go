@@ -53,6 +53,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /files/{entity}/{project}/{run}/{path...}", s.runFile)
 	mux.HandleFunc("OPTIONS /files/", preflight)
 	mux.HandleFunc("/files/", notFound)
+	mux.HandleFunc("GET /artifacts/{entity}/{md5}", s.entityFile)
+	mux.HandleFunc("GET /artifactsV2/{region}/{entity}/{project}/{collection}/{birth}/{md5}/{name}", s.artifactFile)
+	mux.HandleFunc("GET /artifactsV2/{region}/{entity}/{project}/{collection}/{artifact}/{birth}/{md5}/{name}", s.artifactFile)
+	for _, folder := range []string{"/artifacts/", "/artifactsV2/"} {
+		mux.HandleFunc("OPTIONS "+folder, preflight)
+		mux.HandleFunc(folder, notFound)
+	}
 	mux.HandleFunc("/api/", notFound)
 	mux.HandleFunc("/oidc/", notFound)
 	mux.HandleFunc("/", s.page)

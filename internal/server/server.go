@@ -21,6 +21,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/artifact"
 	"github.com/kubewandb/kubewandb/internal/server/blob"
 	"github.com/kubewandb/kubewandb/internal/server/history"
 	"github.com/kubewandb/kubewandb/internal/server/identity"
@@ -52,26 +53,27 @@ const (
 
 // Server is one running W&B Server.
 type Server struct {
-	cfg      Config
-	host     *url.URL
-	logger   *slog.Logger
-	store    *store.Store
-	accounts *account.Service
-	guard    *access.Guard
-	history  *history.Service
-	runs     *run.Service
-	identity *identity.Provider // nil where nobody vouches for anybody
-	graph    http.Handler
-	ingest   *ingest.Service
-	registry *prometheus.Registry
-	metrics  *metrics
-	origins  *http.CrossOriginProtection
-	bodies   *semaphore.Weighted
-	limits   *limit.Limiter
-	health   *health
-	storage  *storage
-	started  time.Time
-	stopping atomic.Bool
+	cfg       Config
+	host      *url.URL
+	logger    *slog.Logger
+	store     *store.Store
+	accounts  *account.Service
+	guard     *access.Guard
+	history   *history.Service
+	runs      *run.Service
+	artifacts *artifact.Service
+	identity  *identity.Provider // nil where nobody vouches for anybody
+	graph     http.Handler
+	ingest    *ingest.Service
+	registry  *prometheus.Registry
+	metrics   *metrics
+	origins   *http.CrossOriginProtection
+	bodies    *semaphore.Weighted
+	limits    *limit.Limiter
+	health    *health
+	storage   *storage
+	started   time.Time
+	stopping  atomic.Bool
 
 	listener, metricsListener net.Listener
 }
@@ -201,6 +203,7 @@ func (s *Server) Serve(ctx context.Context) error {
 
 	var work errgroup.Group
 	work.Go(func() error { s.accounts.Run(background); return nil })
+	work.Go(func() error { s.artifacts.Run(background); return nil })
 	work.Go(func() error { s.ingest.Run(background); return nil })
 	work.Go(func() error { s.watchBucket(background); return nil })
 	group.Go(func() error { s.prepare(groupCtx); return nil })

@@ -26,14 +26,15 @@ func (s *Server) serve() {
 	s.identity = identity.New(cfg.Identity)
 	s.guard = access.NewGuard(s.store)
 	s.history = history.New(s.store, history.Config{Logger: cfg.Logger, Now: cfg.Now})
+	s.artifacts = artifact.New(s.store, s.guard, s.storage.bucket, artifact.Config{Logger: cfg.Logger, Now: cfg.Now})
 	s.runs = run.New(s.store, run.Config{
-		Guard: s.guard, Histories: s.history, Sweeps: sweep.NewDirectory(s.store), Bucket: s.storage.bucket,
+		Guard: s.guard, Histories: s.history, Sweeps: sweep.NewDirectory(s.store), Bucket: s.storage.bucket, Artifacts: s.artifacts,
 		ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now,
 	})
 	s.graph = graph.NewHandler(graph.Options{
 		Services: graph.Services{
 			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: s.history,
-			Artifacts: artifact.New(s.store), Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs}),
+			Artifacts: s.artifacts, Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs}),
 		},
 		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
 	})

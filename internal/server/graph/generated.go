@@ -34,6 +34,11 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Agent() AgentResolver
+	Artifact() ArtifactResolver
+	ArtifactCollectionMembership() ArtifactCollectionMembershipResolver
+	ArtifactPortfolio() ArtifactPortfolioResolver
+	ArtifactSequence() ArtifactSequenceResolver
+	ArtifactType() ArtifactTypeResolver
 	Entity() EntityResolver
 	Mutation() MutationResolver
 	Organization() OrganizationResolver
@@ -92,8 +97,235 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Artifact struct {
+		Aliases                func(childComplexity int) int
+		ArtifactMemberships    func(childComplexity int, after *string, first *int) int
+		ArtifactSequence       func(childComplexity int) int
+		ArtifactType           func(childComplexity int) int
+		CommitHash             func(childComplexity int) int
+		CreatedAt              func(childComplexity int) int
+		CreatedBy              func(childComplexity int) int
+		CurrentManifest        func(childComplexity int) int
+		Description            func(childComplexity int) int
+		Digest                 func(childComplexity int) int
+		DigestAlgorithm        func(childComplexity int) int
+		FileCount              func(childComplexity int) int
+		Files                  func(childComplexity int, names []string, after *string, first *int) int
+		FilesByManifestEntries func(childComplexity int, entries []*model.ArtifactManifestEntryInput, storageLayout *string, manifestVersion *string, storageRegion *string) int
+		HistoryStep            func(childComplexity int) int
+		ID                     func(childComplexity int) int
+		Labels                 func(childComplexity int) int
+		Metadata               func(childComplexity int) int
+		Size                   func(childComplexity int) int
+		State                  func(childComplexity int) int
+		TTLDurationSeconds     func(childComplexity int) int
+		TTLIsInherited         func(childComplexity int) int
+		Tags                   func(childComplexity int) int
+		UpdatedAt              func(childComplexity int) int
+		UsedBy                 func(childComplexity int, after *string, first *int) int
+		VersionIndex           func(childComplexity int) int
+	}
+
+	ArtifactAlias struct {
+		Alias              func(childComplexity int) int
+		ArtifactCollection func(childComplexity int) int
+		ID                 func(childComplexity int) int
+	}
+
+	ArtifactAliasConnection struct {
+		Edges    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ArtifactAliasEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ArtifactCollectionConnection struct {
+		Edges      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ArtifactCollectionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ArtifactCollectionMembership struct {
+		Aliases            func(childComplexity int) int
+		Artifact           func(childComplexity int) int
+		ArtifactCollection func(childComplexity int) int
+		CreatedAt          func(childComplexity int) int
+		Files              func(childComplexity int, names []string, after *string, first *int) int
+		ID                 func(childComplexity int) int
+		VersionIndex       func(childComplexity int) int
+	}
+
+	ArtifactCollectionPayload struct {
+		ArtifactCollection func(childComplexity int) int
+		ClientMutationID   func(childComplexity int) int
+	}
+
+	ArtifactCollectionTagsPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Tags             func(childComplexity int) int
+	}
+
+	ArtifactConnection struct {
+		Edges      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ArtifactEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ArtifactManifest struct {
+		Digest func(childComplexity int) int
+		File   func(childComplexity int) int
+		ID     func(childComplexity int) int
+	}
+
+	ArtifactManifestFile struct {
+		DirectURL     func(childComplexity int) int
+		DisplayName   func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Name          func(childComplexity int) int
+		UploadHeaders func(childComplexity int) int
+		UploadURL     func(childComplexity int) int
+	}
+
+	ArtifactManifestPayload struct {
+		ArtifactManifest func(childComplexity int) int
+		ClientMutationID func(childComplexity int) int
+	}
+
+	ArtifactMembershipConnection struct {
+		Edges    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ArtifactMembershipEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ArtifactPayload struct {
+		Artifact         func(childComplexity int) int
+		ClientMutationID func(childComplexity int) int
+	}
+
+	ArtifactPortfolio struct {
+		Aliases             func(childComplexity int, after *string, first *int) int
+		ArtifactMembership  func(childComplexity int, aliasName string) int
+		Artifacts           func(childComplexity int, after *string, first *int, order *string, filters *string) int
+		CreatedAt           func(childComplexity int) int
+		DefaultArtifactType func(childComplexity int) int
+		Description         func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		Name                func(childComplexity int) int
+		Project             func(childComplexity int) int
+		State               func(childComplexity int) int
+		Tags                func(childComplexity int, after *string, first *int) int
+		UpdatedAt           func(childComplexity int) int
+	}
+
+	ArtifactReference struct {
+		ID func(childComplexity int) int
+	}
+
+	ArtifactSequence struct {
+		Aliases             func(childComplexity int, after *string, first *int) int
+		ArtifactMembership  func(childComplexity int, aliasName string) int
+		Artifacts           func(childComplexity int, after *string, first *int, order *string, filters *string) int
+		CreatedAt           func(childComplexity int) int
+		DefaultArtifactType func(childComplexity int) int
+		Description         func(childComplexity int) int
+		DigestAlgorithm     func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		LatestArtifact      func(childComplexity int) int
+		Name                func(childComplexity int) int
+		Project             func(childComplexity int) int
+		State               func(childComplexity int) int
+		Tags                func(childComplexity int, after *string, first *int) int
+		UpdatedAt           func(childComplexity int) int
+	}
+
+	ArtifactSuccessPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Success          func(childComplexity int) int
+	}
+
+	ArtifactType struct {
+		ArtifactCollection  func(childComplexity int, name string) int
+		ArtifactCollections func(childComplexity int, after *string, first *int, filters *string, order *string) int
+		CreatedAt           func(childComplexity int) int
+		Description         func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		Name                func(childComplexity int) int
+	}
+
+	ArtifactTypeConnection struct {
+		Edges    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ArtifactTypeEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ArtifactUpload struct {
+		Artifact            func(childComplexity int) int
+		DisplayName         func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		Name                func(childComplexity int) int
+		StoragePath         func(childComplexity int) int
+		UploadHeaders       func(childComplexity int) int
+		UploadMultipartUrls func(childComplexity int) int
+		UploadURL           func(childComplexity int) int
+	}
+
+	ArtifactUploadConnection struct {
+		Edges    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ArtifactUploadEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ClientIDMapping struct {
+		ServerID func(childComplexity int) int
+	}
+
+	CompleteMultipartUploadArtifactPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Digest           func(childComplexity int) int
+	}
+
 	CreateAgentPayload struct {
 		Agent            func(childComplexity int) int
+		ClientMutationID func(childComplexity int) int
+	}
+
+	CreateArtifactFilesPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Files            func(childComplexity int) int
+	}
+
+	CreateArtifactPayload struct {
+		Artifact         func(childComplexity int) int
+		ClientMutationID func(childComplexity int) int
+	}
+
+	CreateArtifactTypePayload struct {
+		ArtifactType     func(childComplexity int) int
 		ClientMutationID func(childComplexity int) int
 	}
 
@@ -138,6 +370,11 @@ type ComplexityRoot struct {
 		Success          func(childComplexity int) int
 	}
 
+	DeleteArtifactCollectionTagsPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Success          func(childComplexity int) int
+	}
+
 	DeleteFilesPayload struct {
 		ClientMutationID func(childComplexity int) int
 		Success          func(childComplexity int) int
@@ -164,23 +401,24 @@ type ComplexityRoot struct {
 	}
 
 	Entity struct {
-		Available         func(childComplexity int) int
-		CodeSavingEnabled func(childComplexity int) int
-		DefaultAccess     func(childComplexity int) int
-		EntityType        func(childComplexity int) int
-		ID                func(childComplexity int) int
-		IsPaid            func(childComplexity int) int
-		IsTeam            func(childComplexity int) int
-		Limits            func(childComplexity int) int
-		Members           func(childComplexity int) int
-		Name              func(childComplexity int) int
-		Organization      func(childComplexity int) int
-		PhotoURL          func(childComplexity int) int
-		PrivateOnly       func(childComplexity int) int
-		ReadOnly          func(childComplexity int) int
-		ReadOnlyAdmin     func(childComplexity int) int
-		StorageBytes      func(childComplexity int) int
-		User              func(childComplexity int) int
+		Available            func(childComplexity int) int
+		CodeSavingEnabled    func(childComplexity int) int
+		DefaultAccess        func(childComplexity int) int
+		EntityType           func(childComplexity int) int
+		ID                   func(childComplexity int) int
+		IsPaid               func(childComplexity int) int
+		IsTeam               func(childComplexity int) int
+		Limits               func(childComplexity int) int
+		Members              func(childComplexity int) int
+		Name                 func(childComplexity int) int
+		Organization         func(childComplexity int) int
+		PhotoURL             func(childComplexity int) int
+		PrivateOnly          func(childComplexity int) int
+		ReadOnly             func(childComplexity int) int
+		ReadOnlyAdmin        func(childComplexity int) int
+		StorageBytes         func(childComplexity int) int
+		User                 func(childComplexity int) int
+		XxhashDigestsEnabled func(childComplexity int) int
 	}
 
 	EntityConnection struct {
@@ -251,6 +489,12 @@ type ComplexityRoot struct {
 		ToUser    func(childComplexity int) int
 	}
 
+	LinkArtifactPayload struct {
+		ArtifactMembership func(childComplexity int) int
+		ClientMutationID   func(childComplexity int) int
+		VersionIndex       func(childComplexity int) int
+	}
+
 	LocalVersionInfo struct {
 		LatestVersionString         func(childComplexity int) int
 		OutOfDate                   func(childComplexity int) int
@@ -281,32 +525,54 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		AgentHeartbeat           func(childComplexity int, input model.AgentHeartbeatInput) int
-		CreateAgent              func(childComplexity int, input model.CreateAgentInput) int
-		CreateCustomChart        func(childComplexity int, input model.CreateCustomChartInput) int
-		CreateInvite             func(childComplexity int, input model.CreateInviteInput) int
-		CreateRunFiles           func(childComplexity int, input model.CreateRunFilesInput) int
-		CreateServiceAccount     func(childComplexity int, input model.CreateServiceAccountInput) int
-		CreateTeam               func(childComplexity int, input model.CreateTeamInput) int
-		CreateUser               func(childComplexity int, input model.CreateUserInput) int
-		DeleteAPIKey             func(childComplexity int, input model.DeleteAPIKeyInput) int
-		DeleteFiles              func(childComplexity int, input model.DeleteFilesInput) int
-		DeleteInvite             func(childComplexity int, input model.DeleteInviteInput) int
-		DeleteRun                func(childComplexity int, input model.DeleteRunInput) int
-		DeleteSweep              func(childComplexity int, input model.DeleteSweepInput) int
-		DeleteView               func(childComplexity int, input model.DeleteViewInput) int
-		GenerateAPIKey           func(childComplexity int, input model.GenerateAPIKeyInput) int
-		MarkRunFilesUploaded     func(childComplexity int, input model.MarkRunFilesUploadedInput) int
-		NotifyScriptableRunAlert func(childComplexity int, input model.NotifyScriptableRunAlertInput) int
-		RenameProject            func(childComplexity int, input model.RenameProjectInput) int
-		RewindRun                func(childComplexity int, input model.RewindRunInput) int
-		StopRun                  func(childComplexity int, input model.StopRunInput) int
-		UpdateRunState           func(childComplexity int, input model.UpdateRunStateInput) int
-		UpdateUser               func(childComplexity int, input model.UpdateUserInput) int
-		UpsertBucket             func(childComplexity int, input model.UpsertBucketInput) int
-		UpsertModel              func(childComplexity int, input model.UpsertModelInput) int
-		UpsertSweep              func(childComplexity int, input model.UpsertSweepInput) int
-		UpsertView               func(childComplexity int, input model.UpsertViewInput) int
+		AddAliases                             func(childComplexity int, input model.AddAliasesInput) int
+		AgentHeartbeat                         func(childComplexity int, input model.AgentHeartbeatInput) int
+		CommitArtifact                         func(childComplexity int, input model.CommitArtifactInput) int
+		CompleteMultipartUploadArtifact        func(childComplexity int, input model.CompleteMultipartUploadArtifactInput) int
+		CreateAgent                            func(childComplexity int, input model.CreateAgentInput) int
+		CreateArtifact                         func(childComplexity int, input model.CreateArtifactInput) int
+		CreateArtifactCollectionTagAssignments func(childComplexity int, input model.CreateArtifactCollectionTagAssignmentsInput) int
+		CreateArtifactFiles                    func(childComplexity int, input model.CreateArtifactFilesInput) int
+		CreateArtifactManifest                 func(childComplexity int, input model.CreateArtifactManifestInput) int
+		CreateArtifactType                     func(childComplexity int, input model.CreateArtifactTypeInput) int
+		CreateCustomChart                      func(childComplexity int, input model.CreateCustomChartInput) int
+		CreateInvite                           func(childComplexity int, input model.CreateInviteInput) int
+		CreateRunFiles                         func(childComplexity int, input model.CreateRunFilesInput) int
+		CreateServiceAccount                   func(childComplexity int, input model.CreateServiceAccountInput) int
+		CreateTeam                             func(childComplexity int, input model.CreateTeamInput) int
+		CreateUser                             func(childComplexity int, input model.CreateUserInput) int
+		DeleteAPIKey                           func(childComplexity int, input model.DeleteAPIKeyInput) int
+		DeleteAliases                          func(childComplexity int, input model.DeleteAliasesInput) int
+		DeleteArtifact                         func(childComplexity int, input model.DeleteArtifactInput) int
+		DeleteArtifactCollectionTagAssignments func(childComplexity int, input model.DeleteArtifactCollectionTagAssignmentsInput) int
+		DeleteArtifactPortfolio                func(childComplexity int, input model.DeleteArtifactPortfolioInput) int
+		DeleteArtifactSequence                 func(childComplexity int, input model.DeleteArtifactSequenceInput) int
+		DeleteFiles                            func(childComplexity int, input model.DeleteFilesInput) int
+		DeleteInvite                           func(childComplexity int, input model.DeleteInviteInput) int
+		DeleteRun                              func(childComplexity int, input model.DeleteRunInput) int
+		DeleteSweep                            func(childComplexity int, input model.DeleteSweepInput) int
+		DeleteView                             func(childComplexity int, input model.DeleteViewInput) int
+		GenerateAPIKey                         func(childComplexity int, input model.GenerateAPIKeyInput) int
+		LinkArtifact                           func(childComplexity int, input model.LinkArtifactInput) int
+		MarkRunFilesUploaded                   func(childComplexity int, input model.MarkRunFilesUploadedInput) int
+		MoveArtifactSequence                   func(childComplexity int, input model.MoveArtifactSequenceInput) int
+		NotifyScriptableRunAlert               func(childComplexity int, input model.NotifyScriptableRunAlertInput) int
+		RefreshMultipartUploadUrls             func(childComplexity int, input model.RefreshMultipartUploadUrlsInput) int
+		RenameProject                          func(childComplexity int, input model.RenameProjectInput) int
+		RewindRun                              func(childComplexity int, input model.RewindRunInput) int
+		StopRun                                func(childComplexity int, input model.StopRunInput) int
+		UnlinkArtifact                         func(childComplexity int, input model.UnlinkArtifactInput) int
+		UpdateArtifact                         func(childComplexity int, input model.UpdateArtifactInput) int
+		UpdateArtifactManifest                 func(childComplexity int, input model.UpdateArtifactManifestInput) int
+		UpdateArtifactPortfolio                func(childComplexity int, input model.UpdateArtifactPortfolioInput) int
+		UpdateArtifactSequence                 func(childComplexity int, input model.UpdateArtifactSequenceInput) int
+		UpdateRunState                         func(childComplexity int, input model.UpdateRunStateInput) int
+		UpdateUser                             func(childComplexity int, input model.UpdateUserInput) int
+		UpsertBucket                           func(childComplexity int, input model.UpsertBucketInput) int
+		UpsertModel                            func(childComplexity int, input model.UpsertModelInput) int
+		UpsertSweep                            func(childComplexity int, input model.UpsertSweepInput) int
+		UpsertView                             func(childComplexity int, input model.UpsertViewInput) int
+		UseArtifact                            func(childComplexity int, input model.UseArtifactInput) int
 	}
 
 	NotifyScriptableRunAlertPayload struct {
@@ -339,29 +605,35 @@ type ComplexityRoot struct {
 	}
 
 	Project struct {
-		Access      func(childComplexity int) int
-		AllViews    func(childComplexity int, viewType *string, viewName *string, after *string, first *int) int
-		Bucket      func(childComplexity int, name string, missingOk *bool, desc *string) int
-		Buckets     func(childComplexity int, filters *string, after *string, first *int, order *string) int
-		CreatedAt   func(childComplexity int) int
-		Description func(childComplexity int) int
-		DockerImage func(childComplexity int) int
-		Entity      func(childComplexity int) int
-		EntityName  func(childComplexity int) int
-		ID          func(childComplexity int) int
-		InternalID  func(childComplexity int) int
-		IsBenchmark func(childComplexity int) int
-		Name        func(childComplexity int) int
-		ReadOnly    func(childComplexity int) int
-		Repo        func(childComplexity int) int
-		Run         func(childComplexity int, name string, desc *string) int
-		RunCount    func(childComplexity int, filters *string) int
-		Runs        func(childComplexity int, filters *string, after *string, first *int, order *string) int
-		Sweep       func(childComplexity int, sweepName *string, id *string) int
-		Sweeps      func(childComplexity int, after *string, first *int, filters *string) int
-		TotalSweeps func(childComplexity int) int
-		User        func(childComplexity int) int
-		Views       func(childComplexity int) int
+		Access                       func(childComplexity int) int
+		AllViews                     func(childComplexity int, viewType *string, viewName *string, after *string, first *int) int
+		Artifact                     func(childComplexity int, name string) int
+		ArtifactCollection           func(childComplexity int, name string) int
+		ArtifactCollectionMembership func(childComplexity int, name string) int
+		ArtifactCollections          func(childComplexity int, after *string, first *int, filters *string, order *string) int
+		ArtifactType                 func(childComplexity int, name string) int
+		ArtifactTypes                func(childComplexity int, after *string, first *int) int
+		Bucket                       func(childComplexity int, name string, missingOk *bool, desc *string) int
+		Buckets                      func(childComplexity int, filters *string, after *string, first *int, order *string) int
+		CreatedAt                    func(childComplexity int) int
+		Description                  func(childComplexity int) int
+		DockerImage                  func(childComplexity int) int
+		Entity                       func(childComplexity int) int
+		EntityName                   func(childComplexity int) int
+		ID                           func(childComplexity int) int
+		InternalID                   func(childComplexity int) int
+		IsBenchmark                  func(childComplexity int) int
+		Name                         func(childComplexity int) int
+		ReadOnly                     func(childComplexity int) int
+		Repo                         func(childComplexity int) int
+		Run                          func(childComplexity int, name string, desc *string) int
+		RunCount                     func(childComplexity int, filters *string) int
+		Runs                         func(childComplexity int, filters *string, after *string, first *int, order *string) int
+		Sweep                        func(childComplexity int, sweepName *string, id *string) int
+		Sweeps                       func(childComplexity int, after *string, first *int, filters *string) int
+		TotalSweeps                  func(childComplexity int) int
+		User                         func(childComplexity int) int
+		Views                        func(childComplexity int) int
 	}
 
 	ProjectConnection struct {
@@ -375,15 +647,23 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Entity       func(childComplexity int, name *string) int
-		Model        func(childComplexity int, name *string, entityName *string) int
-		Models       func(childComplexity int, entityName *string, after *string, first *int) int
-		Organization func(childComplexity int, name *string) int
-		Project      func(childComplexity int, name *string, entityName *string) int
-		ServerInfo   func(childComplexity int) int
-		Users        func(childComplexity int, query *string) int
-		View         func(childComplexity int, id string) int
-		Viewer       func(childComplexity int) int
+		Artifact           func(childComplexity int, id string) int
+		ArtifactCollection func(childComplexity int, id string) int
+		ClientIDMapping    func(childComplexity int, clientID string) int
+		Entity             func(childComplexity int, name *string) int
+		Model              func(childComplexity int, name *string, entityName *string) int
+		Models             func(childComplexity int, entityName *string, after *string, first *int) int
+		Organization       func(childComplexity int, name *string) int
+		Project            func(childComplexity int, name *string, entityName *string) int
+		ServerInfo         func(childComplexity int) int
+		Users              func(childComplexity int, query *string) int
+		View               func(childComplexity int, id string) int
+		Viewer             func(childComplexity int) int
+	}
+
+	RefreshMultipartUploadUrlsPayload struct {
+		ClientMutationID func(childComplexity int) int
+		UploadURLParts   func(childComplexity int) int
 	}
 
 	RenameProjectPayload struct {
@@ -419,11 +699,13 @@ type ComplexityRoot struct {
 		HistoryTail      func(childComplexity int) int
 		Host             func(childComplexity int) int
 		ID               func(childComplexity int) int
+		InputArtifacts   func(childComplexity int, after *string, first *int) int
 		JobType          func(childComplexity int) int
 		LogLineCount     func(childComplexity int) int
 		LogLines         func(childComplexity int, first *int, after *string, last *int, useImprovedPagination *bool) int
 		Name             func(childComplexity int) int
 		Notes            func(childComplexity int) int
+		OutputArtifacts  func(childComplexity int, after *string, first *int) int
 		ParquetHistory   func(childComplexity int, liveKeys []string) int
 		Project          func(childComplexity int) int
 		ProjectID        func(childComplexity int) int
@@ -480,6 +762,16 @@ type ComplexityRoot struct {
 		Python     func(childComplexity int) int
 	}
 
+	RunNodeConnection struct {
+		Edges    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	RunNodeEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	ServerFeature struct {
 		IsEnabled func(childComplexity int) int
 		Name      func(childComplexity int) int
@@ -530,6 +822,22 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Tag struct {
+		Attributes func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Name       func(childComplexity int) int
+	}
+
+	TagConnection struct {
+		Edges    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	TagEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	UpdateRunStatePayload struct {
 		ClientMutationID func(childComplexity int) int
 		Success          func(childComplexity int) int
@@ -538,6 +846,16 @@ type ComplexityRoot struct {
 	UpdateUserPayload struct {
 		ClientMutationID func(childComplexity int) int
 		User             func(childComplexity int) int
+	}
+
+	UploadMultipartUrls struct {
+		UploadID       func(childComplexity int) int
+		UploadURLParts func(childComplexity int) int
+	}
+
+	UploadUrlPart struct {
+		PartNumber func(childComplexity int) int
+		UploadURL  func(childComplexity int) int
 	}
 
 	UpsertBucketPayload struct {
@@ -592,6 +910,18 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	VersionedArtifactConnection struct {
+		Edges      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	VersionedArtifactEdge struct {
+		Cursor  func(childComplexity int) int
+		Node    func(childComplexity int) int
+		Version func(childComplexity int) int
+	}
+
 	View struct {
 		CreatedAt    func(childComplexity int) int
 		CreatedUsing func(childComplexity int) int
@@ -625,6 +955,35 @@ type AgentResolver interface {
 	TotalRuns(ctx context.Context, obj *model.Agent) (int, error)
 	Runs(ctx context.Context, obj *model.Agent, first *int, after *string, last *int, before *string, order *string) (*model.RunConnection, error)
 }
+type ArtifactResolver interface {
+	CurrentManifest(ctx context.Context, obj *model.Artifact) (*model.ArtifactManifest, error)
+	Files(ctx context.Context, obj *model.Artifact, names []string, after *string, first *int) (*model.FileConnection, error)
+	FilesByManifestEntries(ctx context.Context, obj *model.Artifact, entries []*model.ArtifactManifestEntryInput, storageLayout *string, manifestVersion *string, storageRegion *string) (*model.FileConnection, error)
+	ArtifactMemberships(ctx context.Context, obj *model.Artifact, after *string, first *int) (*model.ArtifactMembershipConnection, error)
+	UsedBy(ctx context.Context, obj *model.Artifact, after *string, first *int) (*model.RunNodeConnection, error)
+	CreatedBy(ctx context.Context, obj *model.Artifact) (model.ArtifactCreator, error)
+}
+type ArtifactCollectionMembershipResolver interface {
+	Files(ctx context.Context, obj *model.ArtifactCollectionMembership, names []string, after *string, first *int) (*model.FileConnection, error)
+}
+type ArtifactPortfolioResolver interface {
+	Tags(ctx context.Context, obj *model.ArtifactPortfolio, after *string, first *int) (*model.TagConnection, error)
+	Aliases(ctx context.Context, obj *model.ArtifactPortfolio, after *string, first *int) (*model.ArtifactAliasConnection, error)
+	Artifacts(ctx context.Context, obj *model.ArtifactPortfolio, after *string, first *int, order *string, filters *string) (*model.VersionedArtifactConnection, error)
+	ArtifactMembership(ctx context.Context, obj *model.ArtifactPortfolio, aliasName string) (*model.ArtifactCollectionMembership, error)
+}
+type ArtifactSequenceResolver interface {
+	Tags(ctx context.Context, obj *model.ArtifactSequence, after *string, first *int) (*model.TagConnection, error)
+	Aliases(ctx context.Context, obj *model.ArtifactSequence, after *string, first *int) (*model.ArtifactAliasConnection, error)
+	Artifacts(ctx context.Context, obj *model.ArtifactSequence, after *string, first *int, order *string, filters *string) (*model.VersionedArtifactConnection, error)
+	ArtifactMembership(ctx context.Context, obj *model.ArtifactSequence, aliasName string) (*model.ArtifactCollectionMembership, error)
+
+	LatestArtifact(ctx context.Context, obj *model.ArtifactSequence) (*model.Artifact, error)
+}
+type ArtifactTypeResolver interface {
+	ArtifactCollections(ctx context.Context, obj *model.ArtifactType, after *string, first *int, filters *string, order *string) (*model.ArtifactCollectionConnection, error)
+	ArtifactCollection(ctx context.Context, obj *model.ArtifactType, name string) (model.ArtifactCollection, error)
+}
 type EntityResolver interface {
 	IsTeam(ctx context.Context, obj *model.Entity) (bool, error)
 	EntityType(ctx context.Context, obj *model.Entity) (*string, error)
@@ -632,8 +991,31 @@ type EntityResolver interface {
 	Members(ctx context.Context, obj *model.Entity) ([]*model.EntityMember, error)
 	Organization(ctx context.Context, obj *model.Entity) (*model.Organization, error)
 	User(ctx context.Context, obj *model.Entity) (*model.User, error)
+	XxhashDigestsEnabled(ctx context.Context, obj *model.Entity) (bool, error)
 }
 type MutationResolver interface {
+	CreateArtifact(ctx context.Context, input model.CreateArtifactInput) (*model.CreateArtifactPayload, error)
+	CreateArtifactManifest(ctx context.Context, input model.CreateArtifactManifestInput) (*model.ArtifactManifestPayload, error)
+	UpdateArtifactManifest(ctx context.Context, input model.UpdateArtifactManifestInput) (*model.ArtifactManifestPayload, error)
+	CreateArtifactFiles(ctx context.Context, input model.CreateArtifactFilesInput) (*model.CreateArtifactFilesPayload, error)
+	CompleteMultipartUploadArtifact(ctx context.Context, input model.CompleteMultipartUploadArtifactInput) (*model.CompleteMultipartUploadArtifactPayload, error)
+	RefreshMultipartUploadUrls(ctx context.Context, input model.RefreshMultipartUploadUrlsInput) (*model.RefreshMultipartUploadUrlsPayload, error)
+	CommitArtifact(ctx context.Context, input model.CommitArtifactInput) (*model.ArtifactPayload, error)
+	UseArtifact(ctx context.Context, input model.UseArtifactInput) (*model.ArtifactPayload, error)
+	UpdateArtifact(ctx context.Context, input model.UpdateArtifactInput) (*model.ArtifactPayload, error)
+	DeleteArtifact(ctx context.Context, input model.DeleteArtifactInput) (*model.ArtifactPayload, error)
+	AddAliases(ctx context.Context, input model.AddAliasesInput) (*model.ArtifactSuccessPayload, error)
+	DeleteAliases(ctx context.Context, input model.DeleteAliasesInput) (*model.ArtifactSuccessPayload, error)
+	LinkArtifact(ctx context.Context, input model.LinkArtifactInput) (*model.LinkArtifactPayload, error)
+	UnlinkArtifact(ctx context.Context, input model.UnlinkArtifactInput) (*model.ArtifactSuccessPayload, error)
+	CreateArtifactType(ctx context.Context, input model.CreateArtifactTypeInput) (*model.CreateArtifactTypePayload, error)
+	UpdateArtifactSequence(ctx context.Context, input model.UpdateArtifactSequenceInput) (*model.ArtifactCollectionPayload, error)
+	UpdateArtifactPortfolio(ctx context.Context, input model.UpdateArtifactPortfolioInput) (*model.ArtifactCollectionPayload, error)
+	MoveArtifactSequence(ctx context.Context, input model.MoveArtifactSequenceInput) (*model.ArtifactCollectionPayload, error)
+	DeleteArtifactSequence(ctx context.Context, input model.DeleteArtifactSequenceInput) (*model.ArtifactCollectionPayload, error)
+	DeleteArtifactPortfolio(ctx context.Context, input model.DeleteArtifactPortfolioInput) (*model.ArtifactCollectionPayload, error)
+	CreateArtifactCollectionTagAssignments(ctx context.Context, input model.CreateArtifactCollectionTagAssignmentsInput) (*model.ArtifactCollectionTagsPayload, error)
+	DeleteArtifactCollectionTagAssignments(ctx context.Context, input model.DeleteArtifactCollectionTagAssignmentsInput) (*model.DeleteArtifactCollectionTagsPayload, error)
 	CreateRunFiles(ctx context.Context, input model.CreateRunFilesInput) (*model.CreateRunFilesPayload, error)
 	MarkRunFilesUploaded(ctx context.Context, input model.MarkRunFilesUploadedInput) (*model.MarkRunFilesUploadedPayload, error)
 	DeleteFiles(ctx context.Context, input model.DeleteFilesInput) (*model.DeleteFilesPayload, error)
@@ -674,6 +1056,12 @@ type ProjectResolver interface {
 	RunCount(ctx context.Context, obj *model.Project, filters *string) (int, error)
 	Buckets(ctx context.Context, obj *model.Project, filters *string, after *string, first *int, order *string) (*model.RunConnection, error)
 	AllViews(ctx context.Context, obj *model.Project, viewType *string, viewName *string, after *string, first *int) (*model.ViewConnection, error)
+	ArtifactTypes(ctx context.Context, obj *model.Project, after *string, first *int) (*model.ArtifactTypeConnection, error)
+	ArtifactType(ctx context.Context, obj *model.Project, name string) (*model.ArtifactType, error)
+	ArtifactCollections(ctx context.Context, obj *model.Project, after *string, first *int, filters *string, order *string) (*model.ArtifactCollectionConnection, error)
+	ArtifactCollection(ctx context.Context, obj *model.Project, name string) (model.ArtifactCollection, error)
+	Artifact(ctx context.Context, obj *model.Project, name string) (*model.Artifact, error)
+	ArtifactCollectionMembership(ctx context.Context, obj *model.Project, name string) (*model.ArtifactCollectionMembership, error)
 	Sweep(ctx context.Context, obj *model.Project, sweepName *string, id *string) (*model.Sweep, error)
 	Sweeps(ctx context.Context, obj *model.Project, after *string, first *int, filters *string) (*model.SweepConnection, error)
 	TotalSweeps(ctx context.Context, obj *model.Project) (int, error)
@@ -681,6 +1069,9 @@ type ProjectResolver interface {
 type QueryResolver interface {
 	Viewer(ctx context.Context) (*model.User, error)
 	ServerInfo(ctx context.Context) (*model.ServerInfo, error)
+	Artifact(ctx context.Context, id string) (*model.Artifact, error)
+	ArtifactCollection(ctx context.Context, id string) (model.ArtifactCollection, error)
+	ClientIDMapping(ctx context.Context, clientID string) (*model.ClientIDMapping, error)
 	Project(ctx context.Context, name *string, entityName *string) (*model.Project, error)
 	Model(ctx context.Context, name *string, entityName *string) (*model.Project, error)
 	Models(ctx context.Context, entityName *string, after *string, first *int) (*model.ProjectConnection, error)
@@ -697,6 +1088,8 @@ type RunResolver interface {
 	SummaryMetrics(ctx context.Context, obj *model.Run, keys []string) (*string, error)
 	RunInfo(ctx context.Context, obj *model.Run) (*run.Info, error)
 	Alerts(ctx context.Context, obj *model.Run) ([]*model.RunAlert, error)
+	OutputArtifacts(ctx context.Context, obj *model.Run, after *string, first *int) (*model.ArtifactConnection, error)
+	InputArtifacts(ctx context.Context, obj *model.Run, after *string, first *int) (*model.ArtifactConnection, error)
 	Files(ctx context.Context, obj *model.Run, names []string, after *string, first *int, pattern *string) (*model.FileConnection, error)
 	FileCount(ctx context.Context, obj *model.Run) (int, error)
 	HistoryKeys(ctx context.Context, obj *model.Run) (json.RawMessage, error)
@@ -899,6 +1292,860 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ApiKeyEdge.Node(childComplexity), true
 
+	case "Artifact.aliases":
+		if e.ComplexityRoot.Artifact.Aliases == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.Aliases(childComplexity), true
+	case "Artifact.artifactMemberships":
+		if e.ComplexityRoot.Artifact.ArtifactMemberships == nil {
+			break
+		}
+
+		args, err := ec.field_Artifact_artifactMemberships_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Artifact.ArtifactMemberships(childComplexity, args["after"].(*string), args["first"].(*int)), true
+	case "Artifact.artifactSequence":
+		if e.ComplexityRoot.Artifact.ArtifactSequence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.ArtifactSequence(childComplexity), true
+	case "Artifact.artifactType":
+		if e.ComplexityRoot.Artifact.ArtifactType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.ArtifactType(childComplexity), true
+	case "Artifact.commitHash":
+		if e.ComplexityRoot.Artifact.CommitHash == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.CommitHash(childComplexity), true
+	case "Artifact.createdAt":
+		if e.ComplexityRoot.Artifact.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.CreatedAt(childComplexity), true
+	case "Artifact.createdBy":
+		if e.ComplexityRoot.Artifact.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.CreatedBy(childComplexity), true
+	case "Artifact.currentManifest":
+		if e.ComplexityRoot.Artifact.CurrentManifest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.CurrentManifest(childComplexity), true
+	case "Artifact.description":
+		if e.ComplexityRoot.Artifact.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.Description(childComplexity), true
+	case "Artifact.digest":
+		if e.ComplexityRoot.Artifact.Digest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.Digest(childComplexity), true
+	case "Artifact.digestAlgorithm":
+		if e.ComplexityRoot.Artifact.DigestAlgorithm == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.DigestAlgorithm(childComplexity), true
+	case "Artifact.fileCount":
+		if e.ComplexityRoot.Artifact.FileCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.FileCount(childComplexity), true
+	case "Artifact.files":
+		if e.ComplexityRoot.Artifact.Files == nil {
+			break
+		}
+
+		args, err := ec.field_Artifact_files_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Artifact.Files(childComplexity, args["names"].([]string), args["after"].(*string), args["first"].(*int)), true
+	case "Artifact.filesByManifestEntries":
+		if e.ComplexityRoot.Artifact.FilesByManifestEntries == nil {
+			break
+		}
+
+		args, err := ec.field_Artifact_filesByManifestEntries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Artifact.FilesByManifestEntries(childComplexity, args["entries"].([]*model.ArtifactManifestEntryInput), args["storageLayout"].(*string), args["manifestVersion"].(*string), args["storageRegion"].(*string)), true
+	case "Artifact.historyStep":
+		if e.ComplexityRoot.Artifact.HistoryStep == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.HistoryStep(childComplexity), true
+	case "Artifact.id":
+		if e.ComplexityRoot.Artifact.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.ID(childComplexity), true
+	case "Artifact.labels":
+		if e.ComplexityRoot.Artifact.Labels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.Labels(childComplexity), true
+	case "Artifact.metadata":
+		if e.ComplexityRoot.Artifact.Metadata == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.Metadata(childComplexity), true
+	case "Artifact.size":
+		if e.ComplexityRoot.Artifact.Size == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.Size(childComplexity), true
+	case "Artifact.state":
+		if e.ComplexityRoot.Artifact.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.State(childComplexity), true
+	case "Artifact.ttlDurationSeconds":
+		if e.ComplexityRoot.Artifact.TTLDurationSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.TTLDurationSeconds(childComplexity), true
+	case "Artifact.ttlIsInherited":
+		if e.ComplexityRoot.Artifact.TTLIsInherited == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.TTLIsInherited(childComplexity), true
+	case "Artifact.tags":
+		if e.ComplexityRoot.Artifact.Tags == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.Tags(childComplexity), true
+	case "Artifact.updatedAt":
+		if e.ComplexityRoot.Artifact.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.UpdatedAt(childComplexity), true
+	case "Artifact.usedBy":
+		if e.ComplexityRoot.Artifact.UsedBy == nil {
+			break
+		}
+
+		args, err := ec.field_Artifact_usedBy_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Artifact.UsedBy(childComplexity, args["after"].(*string), args["first"].(*int)), true
+	case "Artifact.versionIndex":
+		if e.ComplexityRoot.Artifact.VersionIndex == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Artifact.VersionIndex(childComplexity), true
+
+	case "ArtifactAlias.alias":
+		if e.ComplexityRoot.ArtifactAlias.Alias == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactAlias.Alias(childComplexity), true
+	case "ArtifactAlias.artifactCollection":
+		if e.ComplexityRoot.ArtifactAlias.ArtifactCollection == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactAlias.ArtifactCollection(childComplexity), true
+	case "ArtifactAlias.id":
+		if e.ComplexityRoot.ArtifactAlias.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactAlias.ID(childComplexity), true
+
+	case "ArtifactAliasConnection.edges":
+		if e.ComplexityRoot.ArtifactAliasConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactAliasConnection.Edges(childComplexity), true
+	case "ArtifactAliasConnection.pageInfo":
+		if e.ComplexityRoot.ArtifactAliasConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactAliasConnection.PageInfo(childComplexity), true
+
+	case "ArtifactAliasEdge.cursor":
+		if e.ComplexityRoot.ArtifactAliasEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactAliasEdge.Cursor(childComplexity), true
+	case "ArtifactAliasEdge.node":
+		if e.ComplexityRoot.ArtifactAliasEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactAliasEdge.Node(childComplexity), true
+
+	case "ArtifactCollectionConnection.edges":
+		if e.ComplexityRoot.ArtifactCollectionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionConnection.Edges(childComplexity), true
+	case "ArtifactCollectionConnection.pageInfo":
+		if e.ComplexityRoot.ArtifactCollectionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionConnection.PageInfo(childComplexity), true
+	case "ArtifactCollectionConnection.totalCount":
+		if e.ComplexityRoot.ArtifactCollectionConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionConnection.TotalCount(childComplexity), true
+
+	case "ArtifactCollectionEdge.cursor":
+		if e.ComplexityRoot.ArtifactCollectionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionEdge.Cursor(childComplexity), true
+	case "ArtifactCollectionEdge.node":
+		if e.ComplexityRoot.ArtifactCollectionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionEdge.Node(childComplexity), true
+
+	case "ArtifactCollectionMembership.aliases":
+		if e.ComplexityRoot.ArtifactCollectionMembership.Aliases == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionMembership.Aliases(childComplexity), true
+	case "ArtifactCollectionMembership.artifact":
+		if e.ComplexityRoot.ArtifactCollectionMembership.Artifact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionMembership.Artifact(childComplexity), true
+	case "ArtifactCollectionMembership.artifactCollection":
+		if e.ComplexityRoot.ArtifactCollectionMembership.ArtifactCollection == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionMembership.ArtifactCollection(childComplexity), true
+	case "ArtifactCollectionMembership.createdAt":
+		if e.ComplexityRoot.ArtifactCollectionMembership.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionMembership.CreatedAt(childComplexity), true
+	case "ArtifactCollectionMembership.files":
+		if e.ComplexityRoot.ArtifactCollectionMembership.Files == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactCollectionMembership_files_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionMembership.Files(childComplexity, args["names"].([]string), args["after"].(*string), args["first"].(*int)), true
+	case "ArtifactCollectionMembership.id":
+		if e.ComplexityRoot.ArtifactCollectionMembership.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionMembership.ID(childComplexity), true
+	case "ArtifactCollectionMembership.versionIndex":
+		if e.ComplexityRoot.ArtifactCollectionMembership.VersionIndex == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionMembership.VersionIndex(childComplexity), true
+
+	case "ArtifactCollectionPayload.artifactCollection":
+		if e.ComplexityRoot.ArtifactCollectionPayload.ArtifactCollection == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionPayload.ArtifactCollection(childComplexity), true
+	case "ArtifactCollectionPayload.clientMutationId":
+		if e.ComplexityRoot.ArtifactCollectionPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionPayload.ClientMutationID(childComplexity), true
+
+	case "ArtifactCollectionTagsPayload.clientMutationID":
+		if e.ComplexityRoot.ArtifactCollectionTagsPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionTagsPayload.ClientMutationID(childComplexity), true
+	case "ArtifactCollectionTagsPayload.tags":
+		if e.ComplexityRoot.ArtifactCollectionTagsPayload.Tags == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactCollectionTagsPayload.Tags(childComplexity), true
+
+	case "ArtifactConnection.edges":
+		if e.ComplexityRoot.ArtifactConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactConnection.Edges(childComplexity), true
+	case "ArtifactConnection.pageInfo":
+		if e.ComplexityRoot.ArtifactConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactConnection.PageInfo(childComplexity), true
+	case "ArtifactConnection.totalCount":
+		if e.ComplexityRoot.ArtifactConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactConnection.TotalCount(childComplexity), true
+
+	case "ArtifactEdge.cursor":
+		if e.ComplexityRoot.ArtifactEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactEdge.Cursor(childComplexity), true
+	case "ArtifactEdge.node":
+		if e.ComplexityRoot.ArtifactEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactEdge.Node(childComplexity), true
+
+	case "ArtifactManifest.digest":
+		if e.ComplexityRoot.ArtifactManifest.Digest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifest.Digest(childComplexity), true
+	case "ArtifactManifest.file":
+		if e.ComplexityRoot.ArtifactManifest.File == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifest.File(childComplexity), true
+	case "ArtifactManifest.id":
+		if e.ComplexityRoot.ArtifactManifest.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifest.ID(childComplexity), true
+
+	case "ArtifactManifestFile.directUrl":
+		if e.ComplexityRoot.ArtifactManifestFile.DirectURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifestFile.DirectURL(childComplexity), true
+	case "ArtifactManifestFile.displayName":
+		if e.ComplexityRoot.ArtifactManifestFile.DisplayName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifestFile.DisplayName(childComplexity), true
+	case "ArtifactManifestFile.id":
+		if e.ComplexityRoot.ArtifactManifestFile.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifestFile.ID(childComplexity), true
+	case "ArtifactManifestFile.name":
+		if e.ComplexityRoot.ArtifactManifestFile.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifestFile.Name(childComplexity), true
+	case "ArtifactManifestFile.uploadHeaders":
+		if e.ComplexityRoot.ArtifactManifestFile.UploadHeaders == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifestFile.UploadHeaders(childComplexity), true
+	case "ArtifactManifestFile.uploadUrl":
+		if e.ComplexityRoot.ArtifactManifestFile.UploadURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifestFile.UploadURL(childComplexity), true
+
+	case "ArtifactManifestPayload.artifactManifest":
+		if e.ComplexityRoot.ArtifactManifestPayload.ArtifactManifest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifestPayload.ArtifactManifest(childComplexity), true
+	case "ArtifactManifestPayload.clientMutationId":
+		if e.ComplexityRoot.ArtifactManifestPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactManifestPayload.ClientMutationID(childComplexity), true
+
+	case "ArtifactMembershipConnection.edges":
+		if e.ComplexityRoot.ArtifactMembershipConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactMembershipConnection.Edges(childComplexity), true
+	case "ArtifactMembershipConnection.pageInfo":
+		if e.ComplexityRoot.ArtifactMembershipConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactMembershipConnection.PageInfo(childComplexity), true
+
+	case "ArtifactMembershipEdge.cursor":
+		if e.ComplexityRoot.ArtifactMembershipEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactMembershipEdge.Cursor(childComplexity), true
+	case "ArtifactMembershipEdge.node":
+		if e.ComplexityRoot.ArtifactMembershipEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactMembershipEdge.Node(childComplexity), true
+
+	case "ArtifactPayload.artifact":
+		if e.ComplexityRoot.ArtifactPayload.Artifact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPayload.Artifact(childComplexity), true
+	case "ArtifactPayload.clientMutationId":
+		if e.ComplexityRoot.ArtifactPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPayload.ClientMutationID(childComplexity), true
+
+	case "ArtifactPortfolio.aliases":
+		if e.ComplexityRoot.ArtifactPortfolio.Aliases == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactPortfolio_aliases_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.Aliases(childComplexity, args["after"].(*string), args["first"].(*int)), true
+	case "ArtifactPortfolio.artifactMembership":
+		if e.ComplexityRoot.ArtifactPortfolio.ArtifactMembership == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactPortfolio_artifactMembership_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.ArtifactMembership(childComplexity, args["aliasName"].(string)), true
+	case "ArtifactPortfolio.artifacts":
+		if e.ComplexityRoot.ArtifactPortfolio.Artifacts == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactPortfolio_artifacts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.Artifacts(childComplexity, args["after"].(*string), args["first"].(*int), args["order"].(*string), args["filters"].(*string)), true
+	case "ArtifactPortfolio.createdAt":
+		if e.ComplexityRoot.ArtifactPortfolio.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.CreatedAt(childComplexity), true
+	case "ArtifactPortfolio.defaultArtifactType":
+		if e.ComplexityRoot.ArtifactPortfolio.DefaultArtifactType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.DefaultArtifactType(childComplexity), true
+	case "ArtifactPortfolio.description":
+		if e.ComplexityRoot.ArtifactPortfolio.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.Description(childComplexity), true
+	case "ArtifactPortfolio.id":
+		if e.ComplexityRoot.ArtifactPortfolio.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.ID(childComplexity), true
+	case "ArtifactPortfolio.name":
+		if e.ComplexityRoot.ArtifactPortfolio.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.Name(childComplexity), true
+	case "ArtifactPortfolio.project":
+		if e.ComplexityRoot.ArtifactPortfolio.Project == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.Project(childComplexity), true
+	case "ArtifactPortfolio.state":
+		if e.ComplexityRoot.ArtifactPortfolio.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.State(childComplexity), true
+	case "ArtifactPortfolio.tags":
+		if e.ComplexityRoot.ArtifactPortfolio.Tags == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactPortfolio_tags_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.Tags(childComplexity, args["after"].(*string), args["first"].(*int)), true
+	case "ArtifactPortfolio.updatedAt":
+		if e.ComplexityRoot.ArtifactPortfolio.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactPortfolio.UpdatedAt(childComplexity), true
+
+	case "ArtifactReference.id":
+		if e.ComplexityRoot.ArtifactReference.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactReference.ID(childComplexity), true
+
+	case "ArtifactSequence.aliases":
+		if e.ComplexityRoot.ArtifactSequence.Aliases == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactSequence_aliases_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.Aliases(childComplexity, args["after"].(*string), args["first"].(*int)), true
+	case "ArtifactSequence.artifactMembership":
+		if e.ComplexityRoot.ArtifactSequence.ArtifactMembership == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactSequence_artifactMembership_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.ArtifactMembership(childComplexity, args["aliasName"].(string)), true
+	case "ArtifactSequence.artifacts":
+		if e.ComplexityRoot.ArtifactSequence.Artifacts == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactSequence_artifacts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.Artifacts(childComplexity, args["after"].(*string), args["first"].(*int), args["order"].(*string), args["filters"].(*string)), true
+	case "ArtifactSequence.createdAt":
+		if e.ComplexityRoot.ArtifactSequence.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.CreatedAt(childComplexity), true
+	case "ArtifactSequence.defaultArtifactType":
+		if e.ComplexityRoot.ArtifactSequence.DefaultArtifactType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.DefaultArtifactType(childComplexity), true
+	case "ArtifactSequence.description":
+		if e.ComplexityRoot.ArtifactSequence.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.Description(childComplexity), true
+	case "ArtifactSequence.digestAlgorithm":
+		if e.ComplexityRoot.ArtifactSequence.DigestAlgorithm == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.DigestAlgorithm(childComplexity), true
+	case "ArtifactSequence.id":
+		if e.ComplexityRoot.ArtifactSequence.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.ID(childComplexity), true
+	case "ArtifactSequence.latestArtifact":
+		if e.ComplexityRoot.ArtifactSequence.LatestArtifact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.LatestArtifact(childComplexity), true
+	case "ArtifactSequence.name":
+		if e.ComplexityRoot.ArtifactSequence.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.Name(childComplexity), true
+	case "ArtifactSequence.project":
+		if e.ComplexityRoot.ArtifactSequence.Project == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.Project(childComplexity), true
+	case "ArtifactSequence.state":
+		if e.ComplexityRoot.ArtifactSequence.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.State(childComplexity), true
+	case "ArtifactSequence.tags":
+		if e.ComplexityRoot.ArtifactSequence.Tags == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactSequence_tags_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.Tags(childComplexity, args["after"].(*string), args["first"].(*int)), true
+	case "ArtifactSequence.updatedAt":
+		if e.ComplexityRoot.ArtifactSequence.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSequence.UpdatedAt(childComplexity), true
+
+	case "ArtifactSuccessPayload.clientMutationId":
+		if e.ComplexityRoot.ArtifactSuccessPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSuccessPayload.ClientMutationID(childComplexity), true
+	case "ArtifactSuccessPayload.success":
+		if e.ComplexityRoot.ArtifactSuccessPayload.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactSuccessPayload.Success(childComplexity), true
+
+	case "ArtifactType.artifactCollection":
+		if e.ComplexityRoot.ArtifactType.ArtifactCollection == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactType_artifactCollection_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactType.ArtifactCollection(childComplexity, args["name"].(string)), true
+	case "ArtifactType.artifactCollections":
+		if e.ComplexityRoot.ArtifactType.ArtifactCollections == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactType_artifactCollections_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactType.ArtifactCollections(childComplexity, args["after"].(*string), args["first"].(*int), args["filters"].(*string), args["order"].(*string)), true
+	case "ArtifactType.createdAt":
+		if e.ComplexityRoot.ArtifactType.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactType.CreatedAt(childComplexity), true
+	case "ArtifactType.description":
+		if e.ComplexityRoot.ArtifactType.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactType.Description(childComplexity), true
+	case "ArtifactType.id":
+		if e.ComplexityRoot.ArtifactType.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactType.ID(childComplexity), true
+	case "ArtifactType.name":
+		if e.ComplexityRoot.ArtifactType.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactType.Name(childComplexity), true
+
+	case "ArtifactTypeConnection.edges":
+		if e.ComplexityRoot.ArtifactTypeConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactTypeConnection.Edges(childComplexity), true
+	case "ArtifactTypeConnection.pageInfo":
+		if e.ComplexityRoot.ArtifactTypeConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactTypeConnection.PageInfo(childComplexity), true
+
+	case "ArtifactTypeEdge.cursor":
+		if e.ComplexityRoot.ArtifactTypeEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactTypeEdge.Cursor(childComplexity), true
+	case "ArtifactTypeEdge.node":
+		if e.ComplexityRoot.ArtifactTypeEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactTypeEdge.Node(childComplexity), true
+
+	case "ArtifactUpload.artifact":
+		if e.ComplexityRoot.ArtifactUpload.Artifact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUpload.Artifact(childComplexity), true
+	case "ArtifactUpload.displayName":
+		if e.ComplexityRoot.ArtifactUpload.DisplayName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUpload.DisplayName(childComplexity), true
+	case "ArtifactUpload.id":
+		if e.ComplexityRoot.ArtifactUpload.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUpload.ID(childComplexity), true
+	case "ArtifactUpload.name":
+		if e.ComplexityRoot.ArtifactUpload.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUpload.Name(childComplexity), true
+	case "ArtifactUpload.storagePath":
+		if e.ComplexityRoot.ArtifactUpload.StoragePath == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUpload.StoragePath(childComplexity), true
+	case "ArtifactUpload.uploadHeaders":
+		if e.ComplexityRoot.ArtifactUpload.UploadHeaders == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUpload.UploadHeaders(childComplexity), true
+	case "ArtifactUpload.uploadMultipartUrls":
+		if e.ComplexityRoot.ArtifactUpload.UploadMultipartUrls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUpload.UploadMultipartUrls(childComplexity), true
+	case "ArtifactUpload.uploadUrl":
+		if e.ComplexityRoot.ArtifactUpload.UploadURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUpload.UploadURL(childComplexity), true
+
+	case "ArtifactUploadConnection.edges":
+		if e.ComplexityRoot.ArtifactUploadConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUploadConnection.Edges(childComplexity), true
+	case "ArtifactUploadConnection.pageInfo":
+		if e.ComplexityRoot.ArtifactUploadConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUploadConnection.PageInfo(childComplexity), true
+
+	case "ArtifactUploadEdge.cursor":
+		if e.ComplexityRoot.ArtifactUploadEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUploadEdge.Cursor(childComplexity), true
+	case "ArtifactUploadEdge.node":
+		if e.ComplexityRoot.ArtifactUploadEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArtifactUploadEdge.Node(childComplexity), true
+
+	case "ClientIDMapping.serverID":
+		if e.ComplexityRoot.ClientIDMapping.ServerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClientIDMapping.ServerID(childComplexity), true
+
+	case "CompleteMultipartUploadArtifactPayload.clientMutationId":
+		if e.ComplexityRoot.CompleteMultipartUploadArtifactPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteMultipartUploadArtifactPayload.ClientMutationID(childComplexity), true
+	case "CompleteMultipartUploadArtifactPayload.digest":
+		if e.ComplexityRoot.CompleteMultipartUploadArtifactPayload.Digest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompleteMultipartUploadArtifactPayload.Digest(childComplexity), true
+
 	case "CreateAgentPayload.agent":
 		if e.ComplexityRoot.CreateAgentPayload.Agent == nil {
 			break
@@ -911,6 +2158,45 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateAgentPayload.ClientMutationID(childComplexity), true
+
+	case "CreateArtifactFilesPayload.clientMutationId":
+		if e.ComplexityRoot.CreateArtifactFilesPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateArtifactFilesPayload.ClientMutationID(childComplexity), true
+	case "CreateArtifactFilesPayload.files":
+		if e.ComplexityRoot.CreateArtifactFilesPayload.Files == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateArtifactFilesPayload.Files(childComplexity), true
+
+	case "CreateArtifactPayload.artifact":
+		if e.ComplexityRoot.CreateArtifactPayload.Artifact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateArtifactPayload.Artifact(childComplexity), true
+	case "CreateArtifactPayload.clientMutationId":
+		if e.ComplexityRoot.CreateArtifactPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateArtifactPayload.ClientMutationID(childComplexity), true
+
+	case "CreateArtifactTypePayload.artifactType":
+		if e.ComplexityRoot.CreateArtifactTypePayload.ArtifactType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateArtifactTypePayload.ArtifactType(childComplexity), true
+	case "CreateArtifactTypePayload.clientMutationId":
+		if e.ComplexityRoot.CreateArtifactTypePayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateArtifactTypePayload.ClientMutationID(childComplexity), true
 
 	case "CreateCustomChartPayload.chart":
 		if e.ComplexityRoot.CreateCustomChartPayload.Chart == nil {
@@ -1021,6 +2307,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteApiKeyPayload.Success(childComplexity), true
+
+	case "DeleteArtifactCollectionTagsPayload.clientMutationID":
+		if e.ComplexityRoot.DeleteArtifactCollectionTagsPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteArtifactCollectionTagsPayload.ClientMutationID(childComplexity), true
+	case "DeleteArtifactCollectionTagsPayload.success":
+		if e.ComplexityRoot.DeleteArtifactCollectionTagsPayload.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteArtifactCollectionTagsPayload.Success(childComplexity), true
 
 	case "DeleteFilesPayload.clientMutationId":
 		if e.ComplexityRoot.DeleteFilesPayload.ClientMutationID == nil {
@@ -1189,6 +2488,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Entity.User(childComplexity), true
+	case "Entity.xxhashDigestsEnabled":
+		if e.ComplexityRoot.Entity.XxhashDigestsEnabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Entity.XxhashDigestsEnabled(childComplexity), true
 
 	case "EntityConnection.edges":
 		if e.ComplexityRoot.EntityConnection.Edges == nil {
@@ -1450,6 +2755,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Invite.ToUser(childComplexity), true
 
+	case "LinkArtifactPayload.artifactMembership":
+		if e.ComplexityRoot.LinkArtifactPayload.ArtifactMembership == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkArtifactPayload.ArtifactMembership(childComplexity), true
+	case "LinkArtifactPayload.clientMutationId":
+		if e.ComplexityRoot.LinkArtifactPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkArtifactPayload.ClientMutationID(childComplexity), true
+	case "LinkArtifactPayload.versionIndex":
+		if e.ComplexityRoot.LinkArtifactPayload.VersionIndex == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkArtifactPayload.VersionIndex(childComplexity), true
+
 	case "LocalVersionInfo.latestVersionString":
 		if e.ComplexityRoot.LocalVersionInfo.LatestVersionString == nil {
 			break
@@ -1539,6 +2863,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MarkRunFilesUploadedPayload.Success(childComplexity), true
 
+	case "Mutation.addAliases":
+		if e.ComplexityRoot.Mutation.AddAliases == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addAliases_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddAliases(childComplexity, args["input"].(model.AddAliasesInput)), true
 	case "Mutation.agentHeartbeat":
 		if e.ComplexityRoot.Mutation.AgentHeartbeat == nil {
 			break
@@ -1550,6 +2885,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AgentHeartbeat(childComplexity, args["input"].(model.AgentHeartbeatInput)), true
+	case "Mutation.commitArtifact":
+		if e.ComplexityRoot.Mutation.CommitArtifact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_commitArtifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CommitArtifact(childComplexity, args["input"].(model.CommitArtifactInput)), true
+	case "Mutation.completeMultipartUploadArtifact":
+		if e.ComplexityRoot.Mutation.CompleteMultipartUploadArtifact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeMultipartUploadArtifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteMultipartUploadArtifact(childComplexity, args["input"].(model.CompleteMultipartUploadArtifactInput)), true
 	case "Mutation.createAgent":
 		if e.ComplexityRoot.Mutation.CreateAgent == nil {
 			break
@@ -1561,6 +2918,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAgent(childComplexity, args["input"].(model.CreateAgentInput)), true
+	case "Mutation.createArtifact":
+		if e.ComplexityRoot.Mutation.CreateArtifact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createArtifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateArtifact(childComplexity, args["input"].(model.CreateArtifactInput)), true
+	case "Mutation.createArtifactCollectionTagAssignments":
+		if e.ComplexityRoot.Mutation.CreateArtifactCollectionTagAssignments == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createArtifactCollectionTagAssignments_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateArtifactCollectionTagAssignments(childComplexity, args["input"].(model.CreateArtifactCollectionTagAssignmentsInput)), true
+	case "Mutation.createArtifactFiles":
+		if e.ComplexityRoot.Mutation.CreateArtifactFiles == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createArtifactFiles_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateArtifactFiles(childComplexity, args["input"].(model.CreateArtifactFilesInput)), true
+	case "Mutation.createArtifactManifest":
+		if e.ComplexityRoot.Mutation.CreateArtifactManifest == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createArtifactManifest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateArtifactManifest(childComplexity, args["input"].(model.CreateArtifactManifestInput)), true
+	case "Mutation.createArtifactType":
+		if e.ComplexityRoot.Mutation.CreateArtifactType == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createArtifactType_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateArtifactType(childComplexity, args["input"].(model.CreateArtifactTypeInput)), true
 	case "Mutation.createCustomChart":
 		if e.ComplexityRoot.Mutation.CreateCustomChart == nil {
 			break
@@ -1638,6 +3050,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteAPIKey(childComplexity, args["input"].(model.DeleteAPIKeyInput)), true
+	case "Mutation.deleteAliases":
+		if e.ComplexityRoot.Mutation.DeleteAliases == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAliases_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAliases(childComplexity, args["input"].(model.DeleteAliasesInput)), true
+	case "Mutation.deleteArtifact":
+		if e.ComplexityRoot.Mutation.DeleteArtifact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteArtifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteArtifact(childComplexity, args["input"].(model.DeleteArtifactInput)), true
+	case "Mutation.deleteArtifactCollectionTagAssignments":
+		if e.ComplexityRoot.Mutation.DeleteArtifactCollectionTagAssignments == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteArtifactCollectionTagAssignments_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteArtifactCollectionTagAssignments(childComplexity, args["input"].(model.DeleteArtifactCollectionTagAssignmentsInput)), true
+	case "Mutation.deleteArtifactPortfolio":
+		if e.ComplexityRoot.Mutation.DeleteArtifactPortfolio == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteArtifactPortfolio_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteArtifactPortfolio(childComplexity, args["input"].(model.DeleteArtifactPortfolioInput)), true
+	case "Mutation.deleteArtifactSequence":
+		if e.ComplexityRoot.Mutation.DeleteArtifactSequence == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteArtifactSequence_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteArtifactSequence(childComplexity, args["input"].(model.DeleteArtifactSequenceInput)), true
 	case "Mutation.deleteFiles":
 		if e.ComplexityRoot.Mutation.DeleteFiles == nil {
 			break
@@ -1704,6 +3171,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.GenerateAPIKey(childComplexity, args["input"].(model.GenerateAPIKeyInput)), true
+	case "Mutation.linkArtifact":
+		if e.ComplexityRoot.Mutation.LinkArtifact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_linkArtifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LinkArtifact(childComplexity, args["input"].(model.LinkArtifactInput)), true
 	case "Mutation.markRunFilesUploaded":
 		if e.ComplexityRoot.Mutation.MarkRunFilesUploaded == nil {
 			break
@@ -1715,6 +3193,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MarkRunFilesUploaded(childComplexity, args["input"].(model.MarkRunFilesUploadedInput)), true
+	case "Mutation.moveArtifactSequence":
+		if e.ComplexityRoot.Mutation.MoveArtifactSequence == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveArtifactSequence_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveArtifactSequence(childComplexity, args["input"].(model.MoveArtifactSequenceInput)), true
 	case "Mutation.notifyScriptableRunAlert":
 		if e.ComplexityRoot.Mutation.NotifyScriptableRunAlert == nil {
 			break
@@ -1726,6 +3215,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.NotifyScriptableRunAlert(childComplexity, args["input"].(model.NotifyScriptableRunAlertInput)), true
+	case "Mutation.refreshMultipartUploadUrls":
+		if e.ComplexityRoot.Mutation.RefreshMultipartUploadUrls == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_refreshMultipartUploadUrls_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RefreshMultipartUploadUrls(childComplexity, args["input"].(model.RefreshMultipartUploadUrlsInput)), true
 	case "Mutation.renameProject":
 		if e.ComplexityRoot.Mutation.RenameProject == nil {
 			break
@@ -1759,6 +3259,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.StopRun(childComplexity, args["input"].(model.StopRunInput)), true
+	case "Mutation.unlinkArtifact":
+		if e.ComplexityRoot.Mutation.UnlinkArtifact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_unlinkArtifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UnlinkArtifact(childComplexity, args["input"].(model.UnlinkArtifactInput)), true
+	case "Mutation.updateArtifact":
+		if e.ComplexityRoot.Mutation.UpdateArtifact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateArtifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateArtifact(childComplexity, args["input"].(model.UpdateArtifactInput)), true
+	case "Mutation.updateArtifactManifest":
+		if e.ComplexityRoot.Mutation.UpdateArtifactManifest == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateArtifactManifest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateArtifactManifest(childComplexity, args["input"].(model.UpdateArtifactManifestInput)), true
+	case "Mutation.updateArtifactPortfolio":
+		if e.ComplexityRoot.Mutation.UpdateArtifactPortfolio == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateArtifactPortfolio_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateArtifactPortfolio(childComplexity, args["input"].(model.UpdateArtifactPortfolioInput)), true
+	case "Mutation.updateArtifactSequence":
+		if e.ComplexityRoot.Mutation.UpdateArtifactSequence == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateArtifactSequence_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateArtifactSequence(childComplexity, args["input"].(model.UpdateArtifactSequenceInput)), true
 	case "Mutation.updateRunState":
 		if e.ComplexityRoot.Mutation.UpdateRunState == nil {
 			break
@@ -1825,6 +3380,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpsertView(childComplexity, args["input"].(model.UpsertViewInput)), true
+	case "Mutation.useArtifact":
+		if e.ComplexityRoot.Mutation.UseArtifact == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_useArtifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UseArtifact(childComplexity, args["input"].(model.UseArtifactInput)), true
 
 	case "NotifyScriptableRunAlertPayload.clientMutationId":
 		if e.ComplexityRoot.NotifyScriptableRunAlertPayload.ClientMutationID == nil {
@@ -1937,6 +3503,72 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Project.AllViews(childComplexity, args["viewType"].(*string), args["viewName"].(*string), args["after"].(*string), args["first"].(*int)), true
+	case "Project.artifact":
+		if e.ComplexityRoot.Project.Artifact == nil {
+			break
+		}
+
+		args, err := ec.field_Project_artifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Project.Artifact(childComplexity, args["name"].(string)), true
+	case "Project.artifactCollection":
+		if e.ComplexityRoot.Project.ArtifactCollection == nil {
+			break
+		}
+
+		args, err := ec.field_Project_artifactCollection_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Project.ArtifactCollection(childComplexity, args["name"].(string)), true
+	case "Project.artifactCollectionMembership":
+		if e.ComplexityRoot.Project.ArtifactCollectionMembership == nil {
+			break
+		}
+
+		args, err := ec.field_Project_artifactCollectionMembership_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Project.ArtifactCollectionMembership(childComplexity, args["name"].(string)), true
+	case "Project.artifactCollections":
+		if e.ComplexityRoot.Project.ArtifactCollections == nil {
+			break
+		}
+
+		args, err := ec.field_Project_artifactCollections_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Project.ArtifactCollections(childComplexity, args["after"].(*string), args["first"].(*int), args["filters"].(*string), args["order"].(*string)), true
+	case "Project.artifactType":
+		if e.ComplexityRoot.Project.ArtifactType == nil {
+			break
+		}
+
+		args, err := ec.field_Project_artifactType_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Project.ArtifactType(childComplexity, args["name"].(string)), true
+	case "Project.artifactTypes":
+		if e.ComplexityRoot.Project.ArtifactTypes == nil {
+			break
+		}
+
+		args, err := ec.field_Project_artifactTypes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Project.ArtifactTypes(childComplexity, args["after"].(*string), args["first"].(*int)), true
 	case "Project.bucket":
 		if e.ComplexityRoot.Project.Bucket == nil {
 			break
@@ -2125,6 +3757,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProjectEdge.Node(childComplexity), true
 
+	case "Query.artifact":
+		if e.ComplexityRoot.Query.Artifact == nil {
+			break
+		}
+
+		args, err := ec.field_Query_artifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Artifact(childComplexity, args["id"].(string)), true
+	case "Query.artifactCollection":
+		if e.ComplexityRoot.Query.ArtifactCollection == nil {
+			break
+		}
+
+		args, err := ec.field_Query_artifactCollection_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ArtifactCollection(childComplexity, args["id"].(string)), true
+	case "Query.clientIDMapping":
+		if e.ComplexityRoot.Query.ClientIDMapping == nil {
+			break
+		}
+
+		args, err := ec.field_Query_clientIDMapping_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ClientIDMapping(childComplexity, args["clientID"].(string)), true
 	case "Query.entity":
 		if e.ComplexityRoot.Query.Entity == nil {
 			break
@@ -2215,6 +3880,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "RefreshMultipartUploadUrlsPayload.clientMutationId":
+		if e.ComplexityRoot.RefreshMultipartUploadUrlsPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefreshMultipartUploadUrlsPayload.ClientMutationID(childComplexity), true
+	case "RefreshMultipartUploadUrlsPayload.uploadUrlParts":
+		if e.ComplexityRoot.RefreshMultipartUploadUrlsPayload.UploadURLParts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefreshMultipartUploadUrlsPayload.UploadURLParts(childComplexity), true
 
 	case "RenameProjectPayload.clientMutationId":
 		if e.ComplexityRoot.RenameProjectPayload.ClientMutationID == nil {
@@ -2389,6 +4067,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.ID(childComplexity), true
+	case "Run.inputArtifacts":
+		if e.ComplexityRoot.Run.InputArtifacts == nil {
+			break
+		}
+
+		args, err := ec.field_Run_inputArtifacts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.InputArtifacts(childComplexity, args["after"].(*string), args["first"].(*int)), true
 	case "Run.jobType":
 		if e.ComplexityRoot.Run.JobType == nil {
 			break
@@ -2424,6 +4113,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Run.Notes(childComplexity), true
+	case "Run.outputArtifacts":
+		if e.ComplexityRoot.Run.OutputArtifacts == nil {
+			break
+		}
+
+		args, err := ec.field_Run_outputArtifacts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.OutputArtifacts(childComplexity, args["after"].(*string), args["first"].(*int)), true
 	case "Run.parquetHistory":
 		if e.ComplexityRoot.Run.ParquetHistory == nil {
 			break
@@ -2684,6 +4384,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RunInfo.Python(childComplexity), true
 
+	case "RunNodeConnection.edges":
+		if e.ComplexityRoot.RunNodeConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunNodeConnection.Edges(childComplexity), true
+	case "RunNodeConnection.pageInfo":
+		if e.ComplexityRoot.RunNodeConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunNodeConnection.PageInfo(childComplexity), true
+
+	case "RunNodeEdge.cursor":
+		if e.ComplexityRoot.RunNodeEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunNodeEdge.Cursor(childComplexity), true
+	case "RunNodeEdge.node":
+		if e.ComplexityRoot.RunNodeEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunNodeEdge.Node(childComplexity), true
+
 	case "ServerFeature.isEnabled":
 		if e.ComplexityRoot.ServerFeature.IsEnabled == nil {
 			break
@@ -2897,6 +4623,51 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SweepEdge.Node(childComplexity), true
 
+	case "Tag.attributes":
+		if e.ComplexityRoot.Tag.Attributes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tag.Attributes(childComplexity), true
+	case "Tag.id":
+		if e.ComplexityRoot.Tag.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tag.ID(childComplexity), true
+	case "Tag.name":
+		if e.ComplexityRoot.Tag.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tag.Name(childComplexity), true
+
+	case "TagConnection.edges":
+		if e.ComplexityRoot.TagConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TagConnection.Edges(childComplexity), true
+	case "TagConnection.pageInfo":
+		if e.ComplexityRoot.TagConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TagConnection.PageInfo(childComplexity), true
+
+	case "TagEdge.cursor":
+		if e.ComplexityRoot.TagEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TagEdge.Cursor(childComplexity), true
+	case "TagEdge.node":
+		if e.ComplexityRoot.TagEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TagEdge.Node(childComplexity), true
+
 	case "UpdateRunStatePayload.clientMutationId":
 		if e.ComplexityRoot.UpdateRunStatePayload.ClientMutationID == nil {
 			break
@@ -2922,6 +4693,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateUserPayload.User(childComplexity), true
+
+	case "UploadMultipartUrls.uploadID":
+		if e.ComplexityRoot.UploadMultipartUrls.UploadID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadMultipartUrls.UploadID(childComplexity), true
+	case "UploadMultipartUrls.uploadUrlParts":
+		if e.ComplexityRoot.UploadMultipartUrls.UploadURLParts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadMultipartUrls.UploadURLParts(childComplexity), true
+
+	case "UploadUrlPart.partNumber":
+		if e.ComplexityRoot.UploadUrlPart.PartNumber == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadUrlPart.PartNumber(childComplexity), true
+	case "UploadUrlPart.uploadUrl":
+		if e.ComplexityRoot.UploadUrlPart.UploadURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadUrlPart.UploadURL(childComplexity), true
 
 	case "UpsertBucketPayload.bucket":
 		if e.ComplexityRoot.UpsertBucketPayload.Bucket == nil {
@@ -3116,6 +4913,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserEdge.Node(childComplexity), true
 
+	case "VersionedArtifactConnection.edges":
+		if e.ComplexityRoot.VersionedArtifactConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VersionedArtifactConnection.Edges(childComplexity), true
+	case "VersionedArtifactConnection.pageInfo":
+		if e.ComplexityRoot.VersionedArtifactConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VersionedArtifactConnection.PageInfo(childComplexity), true
+	case "VersionedArtifactConnection.totalCount":
+		if e.ComplexityRoot.VersionedArtifactConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VersionedArtifactConnection.TotalCount(childComplexity), true
+
+	case "VersionedArtifactEdge.cursor":
+		if e.ComplexityRoot.VersionedArtifactEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VersionedArtifactEdge.Cursor(childComplexity), true
+	case "VersionedArtifactEdge.node":
+		if e.ComplexityRoot.VersionedArtifactEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VersionedArtifactEdge.Node(childComplexity), true
+	case "VersionedArtifactEdge.version":
+		if e.ComplexityRoot.VersionedArtifactEdge.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VersionedArtifactEdge.Version(childComplexity), true
+
 	case "View.createdAt":
 		if e.ComplexityRoot.View.CreatedAt == nil {
 			break
@@ -3218,35 +5053,63 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
+			graphql.NewInputUnmarshaler("AddAliasesInput", ec.unmarshalInputAddAliasesInput),
 			graphql.NewInputUnmarshaler("AgentHeartbeatInput", ec.unmarshalInputAgentHeartbeatInput),
+			graphql.NewInputUnmarshaler("ArtifactAliasInput", ec.unmarshalInputArtifactAliasInput),
+			graphql.NewInputUnmarshaler("ArtifactCollectionAliasInput", ec.unmarshalInputArtifactCollectionAliasInput),
+			graphql.NewInputUnmarshaler("ArtifactManifestEntryInput", ec.unmarshalInputArtifactManifestEntryInput),
 			graphql.NewInputUnmarshaler("ArtifactTypeInput", ec.unmarshalInputArtifactTypeInput),
+			graphql.NewInputUnmarshaler("CommitArtifactInput", ec.unmarshalInputCommitArtifactInput),
+			graphql.NewInputUnmarshaler("CompleteMultipartUploadArtifactInput", ec.unmarshalInputCompleteMultipartUploadArtifactInput),
 			graphql.NewInputUnmarshaler("CreateAgentInput", ec.unmarshalInputCreateAgentInput),
+			graphql.NewInputUnmarshaler("CreateArtifactCollectionTagAssignmentsInput", ec.unmarshalInputCreateArtifactCollectionTagAssignmentsInput),
+			graphql.NewInputUnmarshaler("CreateArtifactFileSpecInput", ec.unmarshalInputCreateArtifactFileSpecInput),
+			graphql.NewInputUnmarshaler("CreateArtifactFilesInput", ec.unmarshalInputCreateArtifactFilesInput),
+			graphql.NewInputUnmarshaler("CreateArtifactInput", ec.unmarshalInputCreateArtifactInput),
+			graphql.NewInputUnmarshaler("CreateArtifactManifestInput", ec.unmarshalInputCreateArtifactManifestInput),
+			graphql.NewInputUnmarshaler("CreateArtifactTypeInput", ec.unmarshalInputCreateArtifactTypeInput),
 			graphql.NewInputUnmarshaler("CreateCustomChartInput", ec.unmarshalInputCreateCustomChartInput),
 			graphql.NewInputUnmarshaler("CreateInviteInput", ec.unmarshalInputCreateInviteInput),
 			graphql.NewInputUnmarshaler("CreateRunFilesInput", ec.unmarshalInputCreateRunFilesInput),
 			graphql.NewInputUnmarshaler("CreateServiceAccountInput", ec.unmarshalInputCreateServiceAccountInput),
 			graphql.NewInputUnmarshaler("CreateTeamInput", ec.unmarshalInputCreateTeamInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
+			graphql.NewInputUnmarshaler("DeleteAliasesInput", ec.unmarshalInputDeleteAliasesInput),
 			graphql.NewInputUnmarshaler("DeleteApiKeyInput", ec.unmarshalInputDeleteApiKeyInput),
+			graphql.NewInputUnmarshaler("DeleteArtifactCollectionTagAssignmentsInput", ec.unmarshalInputDeleteArtifactCollectionTagAssignmentsInput),
+			graphql.NewInputUnmarshaler("DeleteArtifactInput", ec.unmarshalInputDeleteArtifactInput),
+			graphql.NewInputUnmarshaler("DeleteArtifactPortfolioInput", ec.unmarshalInputDeleteArtifactPortfolioInput),
+			graphql.NewInputUnmarshaler("DeleteArtifactSequenceInput", ec.unmarshalInputDeleteArtifactSequenceInput),
 			graphql.NewInputUnmarshaler("DeleteFilesInput", ec.unmarshalInputDeleteFilesInput),
 			graphql.NewInputUnmarshaler("DeleteInviteInput", ec.unmarshalInputDeleteInviteInput),
 			graphql.NewInputUnmarshaler("DeleteRunInput", ec.unmarshalInputDeleteRunInput),
 			graphql.NewInputUnmarshaler("DeleteSweepInput", ec.unmarshalInputDeleteSweepInput),
 			graphql.NewInputUnmarshaler("DeleteViewInput", ec.unmarshalInputDeleteViewInput),
 			graphql.NewInputUnmarshaler("GenerateApiKeyInput", ec.unmarshalInputGenerateApiKeyInput),
+			graphql.NewInputUnmarshaler("LinkArtifactInput", ec.unmarshalInputLinkArtifactInput),
 			graphql.NewInputUnmarshaler("MarkRunFilesUploadedInput", ec.unmarshalInputMarkRunFilesUploadedInput),
+			graphql.NewInputUnmarshaler("MoveArtifactSequenceInput", ec.unmarshalInputMoveArtifactSequenceInput),
 			graphql.NewInputUnmarshaler("NotifyScriptableRunAlertInput", ec.unmarshalInputNotifyScriptableRunAlertInput),
 			graphql.NewInputUnmarshaler("ProjectIconInput", ec.unmarshalInputProjectIconInput),
 			graphql.NewInputUnmarshaler("RateLimitsInput", ec.unmarshalInputRateLimitsInput),
+			graphql.NewInputUnmarshaler("RefreshMultipartUploadUrlsInput", ec.unmarshalInputRefreshMultipartUploadUrlsInput),
 			graphql.NewInputUnmarshaler("RenameProjectInput", ec.unmarshalInputRenameProjectInput),
 			graphql.NewInputUnmarshaler("RewindRunInput", ec.unmarshalInputRewindRunInput),
 			graphql.NewInputUnmarshaler("StopRunInput", ec.unmarshalInputStopRunInput),
+			graphql.NewInputUnmarshaler("TagInput", ec.unmarshalInputTagInput),
+			graphql.NewInputUnmarshaler("UnlinkArtifactInput", ec.unmarshalInputUnlinkArtifactInput),
+			graphql.NewInputUnmarshaler("UpdateArtifactInput", ec.unmarshalInputUpdateArtifactInput),
+			graphql.NewInputUnmarshaler("UpdateArtifactManifestInput", ec.unmarshalInputUpdateArtifactManifestInput),
+			graphql.NewInputUnmarshaler("UpdateArtifactPortfolioInput", ec.unmarshalInputUpdateArtifactPortfolioInput),
+			graphql.NewInputUnmarshaler("UpdateArtifactSequenceInput", ec.unmarshalInputUpdateArtifactSequenceInput),
 			graphql.NewInputUnmarshaler("UpdateRunStateInput", ec.unmarshalInputUpdateRunStateInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
+			graphql.NewInputUnmarshaler("UploadPartsInput", ec.unmarshalInputUploadPartsInput),
 			graphql.NewInputUnmarshaler("UpsertBucketInput", ec.unmarshalInputUpsertBucketInput),
 			graphql.NewInputUnmarshaler("UpsertModelInput", ec.unmarshalInputUpsertModelInput),
 			graphql.NewInputUnmarshaler("UpsertSweepInput", ec.unmarshalInputUpsertSweepInput),
 			graphql.NewInputUnmarshaler("UpsertViewInput", ec.unmarshalInputUpsertViewInput),
+			graphql.NewInputUnmarshaler("UseArtifactInput", ec.unmarshalInputUseArtifactInput),
 		)
 	}
 	first := true
@@ -3322,7 +5185,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/file.graphql" "schema/history.graphql" "schema/project.graphql" "schema/run.graphql" "schema/schema.graphql" "schema/server.graphql" "schema/sweep.graphql" "schema/team.graphql" "schema/user.graphql"
+//go:embed "schema/artifact.graphql" "schema/artifact_change.graphql" "schema/file.graphql" "schema/history.graphql" "schema/project.graphql" "schema/run.graphql" "schema/schema.graphql" "schema/server.graphql" "schema/sweep.graphql" "schema/team.graphql" "schema/user.graphql"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -3334,6 +5197,8 @@ func sourceData(filename string) string {
 }
 
 var sources = []*ast.Source{
+	{Name: "schema/artifact.graphql", Input: sourceData("schema/artifact.graphql"), BuiltIn: false},
+	{Name: "schema/artifact_change.graphql", Input: sourceData("schema/artifact_change.graphql"), BuiltIn: false},
 	{Name: "schema/file.graphql", Input: sourceData("schema/file.graphql"), BuiltIn: false},
 	{Name: "schema/history.graphql", Input: sourceData("schema/history.graphql"), BuiltIn: false},
 	{Name: "schema/project.graphql", Input: sourceData("schema/project.graphql"), BuiltIn: false},
@@ -3438,6 +5303,400 @@ func (ec *executionContext) childFields_ApiKeyEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ApiKeyEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Artifact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Artifact_id(ctx, field)
+	case "digest":
+		return ec.fieldContext_Artifact_digest(ctx, field)
+	case "digestAlgorithm":
+		return ec.fieldContext_Artifact_digestAlgorithm(ctx, field)
+	case "description":
+		return ec.fieldContext_Artifact_description(ctx, field)
+	case "metadata":
+		return ec.fieldContext_Artifact_metadata(ctx, field)
+	case "labels":
+		return ec.fieldContext_Artifact_labels(ctx, field)
+	case "state":
+		return ec.fieldContext_Artifact_state(ctx, field)
+	case "versionIndex":
+		return ec.fieldContext_Artifact_versionIndex(ctx, field)
+	case "size":
+		return ec.fieldContext_Artifact_size(ctx, field)
+	case "fileCount":
+		return ec.fieldContext_Artifact_fileCount(ctx, field)
+	case "commitHash":
+		return ec.fieldContext_Artifact_commitHash(ctx, field)
+	case "historyStep":
+		return ec.fieldContext_Artifact_historyStep(ctx, field)
+	case "ttlDurationSeconds":
+		return ec.fieldContext_Artifact_ttlDurationSeconds(ctx, field)
+	case "ttlIsInherited":
+		return ec.fieldContext_Artifact_ttlIsInherited(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Artifact_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Artifact_updatedAt(ctx, field)
+	case "artifactType":
+		return ec.fieldContext_Artifact_artifactType(ctx, field)
+	case "artifactSequence":
+		return ec.fieldContext_Artifact_artifactSequence(ctx, field)
+	case "aliases":
+		return ec.fieldContext_Artifact_aliases(ctx, field)
+	case "tags":
+		return ec.fieldContext_Artifact_tags(ctx, field)
+	case "currentManifest":
+		return ec.fieldContext_Artifact_currentManifest(ctx, field)
+	case "files":
+		return ec.fieldContext_Artifact_files(ctx, field)
+	case "filesByManifestEntries":
+		return ec.fieldContext_Artifact_filesByManifestEntries(ctx, field)
+	case "artifactMemberships":
+		return ec.fieldContext_Artifact_artifactMemberships(ctx, field)
+	case "usedBy":
+		return ec.fieldContext_Artifact_usedBy(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_Artifact_createdBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Artifact", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactAlias(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ArtifactAlias_id(ctx, field)
+	case "alias":
+		return ec.fieldContext_ArtifactAlias_alias(ctx, field)
+	case "artifactCollection":
+		return ec.fieldContext_ArtifactAlias_artifactCollection(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactAlias", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactAliasConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ArtifactAliasConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ArtifactAliasConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactAliasConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactAliasEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ArtifactAliasEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ArtifactAliasEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactAliasEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactCollectionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ArtifactCollectionConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ArtifactCollectionConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ArtifactCollectionConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactCollectionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactCollectionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ArtifactCollectionEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ArtifactCollectionEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactCollectionEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactCollectionMembership(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ArtifactCollectionMembership_id(ctx, field)
+	case "versionIndex":
+		return ec.fieldContext_ArtifactCollectionMembership_versionIndex(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ArtifactCollectionMembership_createdAt(ctx, field)
+	case "aliases":
+		return ec.fieldContext_ArtifactCollectionMembership_aliases(ctx, field)
+	case "artifactCollection":
+		return ec.fieldContext_ArtifactCollectionMembership_artifactCollection(ctx, field)
+	case "artifact":
+		return ec.fieldContext_ArtifactCollectionMembership_artifact(ctx, field)
+	case "files":
+		return ec.fieldContext_ArtifactCollectionMembership_files(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactCollectionMembership", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactCollectionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "artifactCollection":
+		return ec.fieldContext_ArtifactCollectionPayload_artifactCollection(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_ArtifactCollectionPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactCollectionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactCollectionTagsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tags":
+		return ec.fieldContext_ArtifactCollectionTagsPayload_tags(ctx, field)
+	case "clientMutationID":
+		return ec.fieldContext_ArtifactCollectionTagsPayload_clientMutationID(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactCollectionTagsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ArtifactConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ArtifactConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ArtifactConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ArtifactEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ArtifactEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactManifest(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ArtifactManifest_id(ctx, field)
+	case "digest":
+		return ec.fieldContext_ArtifactManifest_digest(ctx, field)
+	case "file":
+		return ec.fieldContext_ArtifactManifest_file(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactManifest", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactManifestFile(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ArtifactManifestFile_id(ctx, field)
+	case "name":
+		return ec.fieldContext_ArtifactManifestFile_name(ctx, field)
+	case "displayName":
+		return ec.fieldContext_ArtifactManifestFile_displayName(ctx, field)
+	case "directUrl":
+		return ec.fieldContext_ArtifactManifestFile_directUrl(ctx, field)
+	case "uploadUrl":
+		return ec.fieldContext_ArtifactManifestFile_uploadUrl(ctx, field)
+	case "uploadHeaders":
+		return ec.fieldContext_ArtifactManifestFile_uploadHeaders(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactManifestFile", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactManifestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "artifactManifest":
+		return ec.fieldContext_ArtifactManifestPayload_artifactManifest(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_ArtifactManifestPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactManifestPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactMembershipConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ArtifactMembershipConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ArtifactMembershipConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactMembershipConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactMembershipEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ArtifactMembershipEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ArtifactMembershipEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactMembershipEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "artifact":
+		return ec.fieldContext_ArtifactPayload_artifact(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_ArtifactPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactReference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ArtifactReference_id(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactReference", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactSequence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ArtifactSequence_id(ctx, field)
+	case "name":
+		return ec.fieldContext_ArtifactSequence_name(ctx, field)
+	case "description":
+		return ec.fieldContext_ArtifactSequence_description(ctx, field)
+	case "state":
+		return ec.fieldContext_ArtifactSequence_state(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ArtifactSequence_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_ArtifactSequence_updatedAt(ctx, field)
+	case "project":
+		return ec.fieldContext_ArtifactSequence_project(ctx, field)
+	case "defaultArtifactType":
+		return ec.fieldContext_ArtifactSequence_defaultArtifactType(ctx, field)
+	case "tags":
+		return ec.fieldContext_ArtifactSequence_tags(ctx, field)
+	case "aliases":
+		return ec.fieldContext_ArtifactSequence_aliases(ctx, field)
+	case "artifacts":
+		return ec.fieldContext_ArtifactSequence_artifacts(ctx, field)
+	case "artifactMembership":
+		return ec.fieldContext_ArtifactSequence_artifactMembership(ctx, field)
+	case "digestAlgorithm":
+		return ec.fieldContext_ArtifactSequence_digestAlgorithm(ctx, field)
+	case "latestArtifact":
+		return ec.fieldContext_ArtifactSequence_latestArtifact(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactSequence", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactSuccessPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "success":
+		return ec.fieldContext_ArtifactSuccessPayload_success(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_ArtifactSuccessPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactSuccessPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactType(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ArtifactType_id(ctx, field)
+	case "name":
+		return ec.fieldContext_ArtifactType_name(ctx, field)
+	case "description":
+		return ec.fieldContext_ArtifactType_description(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ArtifactType_createdAt(ctx, field)
+	case "artifactCollections":
+		return ec.fieldContext_ArtifactType_artifactCollections(ctx, field)
+	case "artifactCollection":
+		return ec.fieldContext_ArtifactType_artifactCollection(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactType", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactTypeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ArtifactTypeConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ArtifactTypeConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactTypeConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactTypeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ArtifactTypeEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ArtifactTypeEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactTypeEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactUpload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ArtifactUpload_id(ctx, field)
+	case "name":
+		return ec.fieldContext_ArtifactUpload_name(ctx, field)
+	case "displayName":
+		return ec.fieldContext_ArtifactUpload_displayName(ctx, field)
+	case "storagePath":
+		return ec.fieldContext_ArtifactUpload_storagePath(ctx, field)
+	case "uploadUrl":
+		return ec.fieldContext_ArtifactUpload_uploadUrl(ctx, field)
+	case "uploadHeaders":
+		return ec.fieldContext_ArtifactUpload_uploadHeaders(ctx, field)
+	case "uploadMultipartUrls":
+		return ec.fieldContext_ArtifactUpload_uploadMultipartUrls(ctx, field)
+	case "artifact":
+		return ec.fieldContext_ArtifactUpload_artifact(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactUpload", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactUploadConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ArtifactUploadConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ArtifactUploadConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactUploadConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ArtifactUploadEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ArtifactUploadEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ArtifactUploadEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArtifactUploadEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ClientIDMapping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "serverID":
+		return ec.fieldContext_ClientIDMapping_serverID(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ClientIDMapping", field.Name)
+}
+
+func (ec *executionContext) childFields_CompleteMultipartUploadArtifactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "digest":
+		return ec.fieldContext_CompleteMultipartUploadArtifactPayload_digest(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_CompleteMultipartUploadArtifactPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CompleteMultipartUploadArtifactPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateAgentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "agent":
@@ -3446,6 +5705,36 @@ func (ec *executionContext) childFields_CreateAgentPayload(ctx context.Context, 
 		return ec.fieldContext_CreateAgentPayload_clientMutationId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateAgentPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateArtifactFilesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "files":
+		return ec.fieldContext_CreateArtifactFilesPayload_files(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_CreateArtifactFilesPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateArtifactFilesPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateArtifactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "artifact":
+		return ec.fieldContext_CreateArtifactPayload_artifact(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_CreateArtifactPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateArtifactPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateArtifactTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "artifactType":
+		return ec.fieldContext_CreateArtifactTypePayload_artifactType(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_CreateArtifactTypePayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateArtifactTypePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateCustomChartPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3528,6 +5817,16 @@ func (ec *executionContext) childFields_DeleteApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_DeleteApiKeyPayload_clientMutationId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteArtifactCollectionTagsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "success":
+		return ec.fieldContext_DeleteArtifactCollectionTagsPayload_success(ctx, field)
+	case "clientMutationID":
+		return ec.fieldContext_DeleteArtifactCollectionTagsPayload_clientMutationID(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteArtifactCollectionTagsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteFilesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3616,6 +5915,8 @@ func (ec *executionContext) childFields_Entity(ctx context.Context, field graphq
 		return ec.fieldContext_Entity_organization(ctx, field)
 	case "user":
 		return ec.fieldContext_Entity_user(ctx, field)
+	case "xxhashDigestsEnabled":
+		return ec.fieldContext_Entity_xxhashDigestsEnabled(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Entity", field.Name)
 }
@@ -3754,6 +6055,18 @@ func (ec *executionContext) childFields_Invite(ctx context.Context, field graphq
 		return ec.fieldContext_Invite_toUser(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Invite", field.Name)
+}
+
+func (ec *executionContext) childFields_LinkArtifactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "versionIndex":
+		return ec.fieldContext_LinkArtifactPayload_versionIndex(ctx, field)
+	case "artifactMembership":
+		return ec.fieldContext_LinkArtifactPayload_artifactMembership(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_LinkArtifactPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LinkArtifactPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_LocalVersionInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3914,6 +6227,18 @@ func (ec *executionContext) childFields_Project(ctx context.Context, field graph
 		return ec.fieldContext_Project_buckets(ctx, field)
 	case "allViews":
 		return ec.fieldContext_Project_allViews(ctx, field)
+	case "artifactTypes":
+		return ec.fieldContext_Project_artifactTypes(ctx, field)
+	case "artifactType":
+		return ec.fieldContext_Project_artifactType(ctx, field)
+	case "artifactCollections":
+		return ec.fieldContext_Project_artifactCollections(ctx, field)
+	case "artifactCollection":
+		return ec.fieldContext_Project_artifactCollection(ctx, field)
+	case "artifact":
+		return ec.fieldContext_Project_artifact(ctx, field)
+	case "artifactCollectionMembership":
+		return ec.fieldContext_Project_artifactCollectionMembership(ctx, field)
 	case "sweep":
 		return ec.fieldContext_Project_sweep(ctx, field)
 	case "sweeps":
@@ -3942,6 +6267,16 @@ func (ec *executionContext) childFields_ProjectEdge(ctx context.Context, field g
 		return ec.fieldContext_ProjectEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProjectEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RefreshMultipartUploadUrlsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "uploadUrlParts":
+		return ec.fieldContext_RefreshMultipartUploadUrlsPayload_uploadUrlParts(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_RefreshMultipartUploadUrlsPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefreshMultipartUploadUrlsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RenameProjectPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4024,6 +6359,10 @@ func (ec *executionContext) childFields_Run(ctx context.Context, field graphql.C
 		return ec.fieldContext_Run_runInfo(ctx, field)
 	case "alerts":
 		return ec.fieldContext_Run_alerts(ctx, field)
+	case "outputArtifacts":
+		return ec.fieldContext_Run_outputArtifacts(ctx, field)
+	case "inputArtifacts":
+		return ec.fieldContext_Run_inputArtifacts(ctx, field)
 	case "files":
 		return ec.fieldContext_Run_files(ctx, field)
 	case "fileCount":
@@ -4132,6 +6471,26 @@ func (ec *executionContext) childFields_RunInfo(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type RunInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_RunNodeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RunNodeConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RunNodeConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunNodeConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RunNodeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_RunNodeEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_RunNodeEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunNodeEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_ServerFeature(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -4232,6 +6591,38 @@ func (ec *executionContext) childFields_SweepEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type SweepEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Tag_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Tag_name(ctx, field)
+	case "attributes":
+		return ec.fieldContext_Tag_attributes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Tag", field.Name)
+}
+
+func (ec *executionContext) childFields_TagConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TagConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TagConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TagConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TagEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_TagEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_TagEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TagEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateRunStatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "success":
@@ -4250,6 +6641,26 @@ func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, f
 		return ec.fieldContext_UpdateUserPayload_clientMutationId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateUserPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UploadMultipartUrls(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "uploadID":
+		return ec.fieldContext_UploadMultipartUrls_uploadID(ctx, field)
+	case "uploadUrlParts":
+		return ec.fieldContext_UploadMultipartUrls_uploadUrlParts(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadMultipartUrls", field.Name)
+}
+
+func (ec *executionContext) childFields_UploadUrlPart(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "partNumber":
+		return ec.fieldContext_UploadUrlPart_partNumber(ctx, field)
+	case "uploadUrl":
+		return ec.fieldContext_UploadUrlPart_uploadUrl(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadUrlPart", field.Name)
 }
 
 func (ec *executionContext) childFields_UpsertBucketPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4354,6 +6765,30 @@ func (ec *executionContext) childFields_UserEdge(ctx context.Context, field grap
 		return ec.fieldContext_UserEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_VersionedArtifactConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_VersionedArtifactConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_VersionedArtifactConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_VersionedArtifactConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VersionedArtifactConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_VersionedArtifactEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_VersionedArtifactEdge_node(ctx, field)
+	case "version":
+		return ec.fieldContext_VersionedArtifactEdge_version(ctx, field)
+	case "cursor":
+		return ec.fieldContext_VersionedArtifactEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VersionedArtifactEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_View(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4566,6 +7001,392 @@ func (ec *executionContext) field_Agent_runs_args(ctx context.Context, rawArgs m
 	return args, nil
 }
 
+func (ec *executionContext) field_ArtifactCollectionMembership_files_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "names",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["names"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactPortfolio_aliases_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactPortfolio_artifactMembership_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "aliasName",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["aliasName"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactPortfolio_artifacts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "order",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["order"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "filters",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOJSONString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filters"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactPortfolio_tags_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactSequence_aliases_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactSequence_artifactMembership_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "aliasName",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["aliasName"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactSequence_artifacts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "order",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["order"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "filters",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOJSONString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filters"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactSequence_tags_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactType_artifactCollection_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "name",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactType_artifactCollections_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filters",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOJSONString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filters"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "order",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["order"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Artifact_artifactMemberships_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Artifact_filesByManifestEntries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "entries",
+		func(ctx context.Context, v any) ([]*model.ArtifactManifestEntryInput, error) {
+			return ec.unmarshalOArtifactManifestEntryInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestEntryInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["entries"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "storageLayout",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["storageLayout"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "manifestVersion",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["manifestVersion"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "storageRegion",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["storageRegion"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Artifact_files_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "names",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["names"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Artifact_usedBy_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_File_url_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4577,6 +7398,20 @@ func (ec *executionContext) field_File_url_args(ctx context.Context, rawArgs map
 		return nil, err
 	}
 	args["upload"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_addAliases_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.AddAliasesInput, error) {
+			return ec.unmarshalNAddAliasesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐAddAliasesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
 	return args, nil
 }
 
@@ -4594,12 +7429,110 @@ func (ec *executionContext) field_Mutation_agentHeartbeat_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_commitArtifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CommitArtifactInput, error) {
+			return ec.unmarshalNCommitArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCommitArtifactInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_completeMultipartUploadArtifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CompleteMultipartUploadArtifactInput, error) {
+			return ec.unmarshalNCompleteMultipartUploadArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCompleteMultipartUploadArtifactInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createAgent_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.CreateAgentInput, error) {
 			return ec.unmarshalNCreateAgentInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateAgentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createArtifactCollectionTagAssignments_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CreateArtifactCollectionTagAssignmentsInput, error) {
+			return ec.unmarshalNCreateArtifactCollectionTagAssignmentsInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactCollectionTagAssignmentsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createArtifactFiles_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CreateArtifactFilesInput, error) {
+			return ec.unmarshalNCreateArtifactFilesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactFilesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createArtifactManifest_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CreateArtifactManifestInput, error) {
+			return ec.unmarshalNCreateArtifactManifestInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactManifestInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createArtifactType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CreateArtifactTypeInput, error) {
+			return ec.unmarshalNCreateArtifactTypeInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactTypeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createArtifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CreateArtifactInput, error) {
+			return ec.unmarshalNCreateArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4692,12 +7625,82 @@ func (ec *executionContext) field_Mutation_createUser_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_deleteAliases_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteAliasesInput, error) {
+			return ec.unmarshalNDeleteAliasesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteAliasesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.DeleteAPIKeyInput, error) {
 			return ec.unmarshalNDeleteApiKeyInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteAPIKeyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteArtifactCollectionTagAssignments_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteArtifactCollectionTagAssignmentsInput, error) {
+			return ec.unmarshalNDeleteArtifactCollectionTagAssignmentsInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactCollectionTagAssignmentsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteArtifactPortfolio_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteArtifactPortfolioInput, error) {
+			return ec.unmarshalNDeleteArtifactPortfolioInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactPortfolioInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteArtifactSequence_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteArtifactSequenceInput, error) {
+			return ec.unmarshalNDeleteArtifactSequenceInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactSequenceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteArtifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteArtifactInput, error) {
+			return ec.unmarshalNDeleteArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4790,6 +7793,20 @@ func (ec *executionContext) field_Mutation_generateApiKey_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_linkArtifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.LinkArtifactInput, error) {
+			return ec.unmarshalNLinkArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLinkArtifactInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_markRunFilesUploaded_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4804,12 +7821,40 @@ func (ec *executionContext) field_Mutation_markRunFilesUploaded_args(ctx context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_moveArtifactSequence_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.MoveArtifactSequenceInput, error) {
+			return ec.unmarshalNMoveArtifactSequenceInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMoveArtifactSequenceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_notifyScriptableRunAlert_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.NotifyScriptableRunAlertInput, error) {
 			return ec.unmarshalNNotifyScriptableRunAlertInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐNotifyScriptableRunAlertInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_refreshMultipartUploadUrls_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.RefreshMultipartUploadUrlsInput, error) {
+			return ec.unmarshalNRefreshMultipartUploadUrlsInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRefreshMultipartUploadUrlsInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4852,6 +7897,76 @@ func (ec *executionContext) field_Mutation_stopRun_args(ctx context.Context, raw
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.StopRunInput, error) {
 			return ec.unmarshalNStopRunInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐStopRunInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_unlinkArtifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UnlinkArtifactInput, error) {
+			return ec.unmarshalNUnlinkArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUnlinkArtifactInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateArtifactManifest_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UpdateArtifactManifestInput, error) {
+			return ec.unmarshalNUpdateArtifactManifestInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateArtifactManifestInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateArtifactPortfolio_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UpdateArtifactPortfolioInput, error) {
+			return ec.unmarshalNUpdateArtifactPortfolioInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateArtifactPortfolioInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateArtifactSequence_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UpdateArtifactSequenceInput, error) {
+			return ec.unmarshalNUpdateArtifactSequenceInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateArtifactSequenceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateArtifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UpdateArtifactInput, error) {
+			return ec.unmarshalNUpdateArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateArtifactInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4944,6 +8059,20 @@ func (ec *executionContext) field_Mutation_upsertView_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_useArtifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UseArtifactInput, error) {
+			return ec.unmarshalNUseArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUseArtifactInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Organization_featureFlags_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4993,6 +8122,122 @@ func (ec *executionContext) field_Project_allViews_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["first"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Project_artifactCollectionMembership_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "name",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Project_artifactCollection_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "name",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Project_artifactCollections_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filters",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOJSONString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filters"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "order",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["order"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Project_artifactType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "name",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Project_artifactTypes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Project_artifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "name",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["name"] = arg0
 	return args, nil
 }
 
@@ -5201,6 +8446,48 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_artifactCollection_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_artifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_clientIDMapping_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "clientID",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["clientID"] = arg0
 	return args, nil
 }
 
@@ -5416,6 +8703,28 @@ func (ec *executionContext) field_Run_history_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Run_inputArtifacts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Run_logLines_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5451,6 +8760,28 @@ func (ec *executionContext) field_Run_logLines_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["useImprovedPagination"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Run_outputArtifacts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
 	return args, nil
 }
 
@@ -6271,6 +9602,3547 @@ func (ec *executionContext) fieldContext_ApiKeyEdge_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("ApiKeyEdge", field, false, false, "String")
 }
 
+func (ec *executionContext) _Artifact_id(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "ID")
+}
+
+func (ec *executionContext) _Artifact_digest(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_digest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Digest(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_digest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "String")
+}
+
+func (ec *executionContext) _Artifact_digestAlgorithm(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_digestAlgorithm(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DigestAlgorithm(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactDigestAlgorithm) graphql.Marshaler {
+			return ec.marshalOArtifactDigestAlgorithm2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactDigestAlgorithm(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_digestAlgorithm(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "ArtifactDigestAlgorithm")
+}
+
+func (ec *executionContext) _Artifact_description(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_description(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Description(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "String")
+}
+
+func (ec *executionContext) _Artifact_metadata(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_metadata(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Metadata(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_metadata(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "JSONString")
+}
+
+func (ec *executionContext) _Artifact_labels(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_labels(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Labels(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_labels(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "JSONString")
+}
+
+func (ec *executionContext) _Artifact_state(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactState) graphql.Marshaler {
+			return ec.marshalNArtifactState2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "ArtifactState")
+}
+
+func (ec *executionContext) _Artifact_versionIndex(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_versionIndex(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VersionIndex(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_versionIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Artifact_size(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_size(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Size(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_size(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "Int64")
+}
+
+func (ec *executionContext) _Artifact_fileCount(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_fileCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FileCount(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_fileCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "Int64")
+}
+
+func (ec *executionContext) _Artifact_commitHash(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_commitHash(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CommitHash(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_commitHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "String")
+}
+
+func (ec *executionContext) _Artifact_historyStep(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_historyStep(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HistoryStep(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOInt642ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_historyStep(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "Int64")
+}
+
+func (ec *executionContext) _Artifact_ttlDurationSeconds(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_ttlDurationSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TTLDurationSeconds(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_ttlDurationSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "Int64")
+}
+
+func (ec *executionContext) _Artifact_ttlIsInherited(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_ttlIsInherited(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TTLIsInherited(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_ttlIsInherited(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "Boolean")
+}
+
+func (ec *executionContext) _Artifact_createdAt(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _Artifact_updatedAt(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _Artifact_artifactType(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_artifactType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactType(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactType) graphql.Marshaler {
+			return ec.marshalNArtifactType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactType(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_artifactType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_artifactSequence(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_artifactSequence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactSequence(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactSequence) graphql.Marshaler {
+			return ec.marshalNArtifactSequence2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSequence(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_artifactSequence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactSequence(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_aliases(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_aliases(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Aliases(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ArtifactAlias) graphql.Marshaler {
+			return ec.marshalNArtifactAlias2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_aliases(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactAlias(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_tags(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_tags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tags(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Tag) graphql.Marshaler {
+			return ec.marshalNTag2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Tag(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_currentManifest(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_currentManifest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Artifact().CurrentManifest(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactManifest) graphql.Marshaler {
+			return ec.marshalOArtifactManifest2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifest(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_currentManifest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactManifest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_files(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_files(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Artifact().Files(ctx, obj, fc.Args["names"].([]string), fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.FileConnection) graphql.Marshaler {
+			return ec.marshalOFileConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐFileConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_files(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FileConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Artifact_files_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_filesByManifestEntries(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_filesByManifestEntries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Artifact().FilesByManifestEntries(ctx, obj, fc.Args["entries"].([]*model.ArtifactManifestEntryInput), fc.Args["storageLayout"].(*string), fc.Args["manifestVersion"].(*string), fc.Args["storageRegion"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.FileConnection) graphql.Marshaler {
+			return ec.marshalOFileConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐFileConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_filesByManifestEntries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FileConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Artifact_filesByManifestEntries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_artifactMemberships(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_artifactMemberships(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Artifact().ArtifactMemberships(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactMembershipConnection) graphql.Marshaler {
+			return ec.marshalOArtifactMembershipConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactMembershipConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_artifactMemberships(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactMembershipConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Artifact_artifactMemberships_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_usedBy(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_usedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Artifact().UsedBy(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RunNodeConnection) graphql.Marshaler {
+			return ec.marshalORunNodeConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunNodeConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_usedBy(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Artifact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RunNodeConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Artifact_usedBy_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Artifact_createdBy(ctx context.Context, field graphql.CollectedField, obj *model.Artifact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Artifact_createdBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Artifact().CreatedBy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCreator) graphql.Marshaler {
+			return ec.marshalOArtifactCreator2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCreator(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Artifact_createdBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Artifact", field, true, true, "ArtifactCreator")
+}
+
+func (ec *executionContext) _ArtifactAlias_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactAlias) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactAlias_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactAlias_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactAlias", field, true, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactAlias_alias(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactAlias) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactAlias_alias(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alias(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactAlias_alias(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactAlias", field, true, false, "String")
+}
+
+func (ec *executionContext) _ArtifactAlias_artifactCollection(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactAlias) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactAlias_artifactCollection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactCollection(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+			return ec.marshalOArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactAlias_artifactCollection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactAlias",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactAliasConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactAliasConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactAliasConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ArtifactAliasEdge) graphql.Marshaler {
+			return ec.marshalNArtifactAliasEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactAliasConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactAliasConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactAliasEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactAliasConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactAliasConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactAliasConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactAliasConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactAliasConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactAliasEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactAliasEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactAliasEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactAlias) graphql.Marshaler {
+			return ec.marshalOArtifactAlias2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAlias(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactAliasEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactAliasEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactAlias(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactAliasEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactAliasEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactAliasEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactAliasEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactAliasEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactCollectionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ArtifactCollectionEdge) graphql.Marshaler {
+			return ec.marshalNArtifactCollectionEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactCollectionConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ArtifactCollectionEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+			return ec.marshalOArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactCollectionEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactCollectionMembership_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionMembership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionMembership_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionMembership_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactCollectionMembership", field, true, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactCollectionMembership_versionIndex(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionMembership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionMembership_versionIndex(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VersionIndex(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionMembership_versionIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactCollectionMembership", field, true, false, "Int")
+}
+
+func (ec *executionContext) _ArtifactCollectionMembership_createdAt(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionMembership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionMembership_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionMembership_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactCollectionMembership", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _ArtifactCollectionMembership_aliases(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionMembership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionMembership_aliases(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Aliases(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ArtifactAlias) graphql.Marshaler {
+			return ec.marshalNArtifactAlias2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionMembership_aliases(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionMembership",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactAlias(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionMembership_artifactCollection(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionMembership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionMembership_artifactCollection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactCollection(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+			return ec.marshalOArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionMembership_artifactCollection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionMembership",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionMembership_artifact(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionMembership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionMembership_artifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Artifact(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalOArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionMembership_artifact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionMembership",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionMembership_files(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionMembership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionMembership_files(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactCollectionMembership().Files(ctx, obj, fc.Args["names"].([]string), fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.FileConnection) graphql.Marshaler {
+			return ec.marshalOFileConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐFileConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionMembership_files(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionMembership",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FileConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactCollectionMembership_files_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionPayload_artifactCollection(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionPayload_artifactCollection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactCollection, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+			return ec.marshalNArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionPayload_artifactCollection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactCollectionPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactCollectionTagsPayload_tags(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionTagsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionTagsPayload_tags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tags, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Tag) graphql.Marshaler {
+			return ec.marshalNTag2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionTagsPayload_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactCollectionTagsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Tag(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactCollectionTagsPayload_clientMutationID(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactCollectionTagsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactCollectionTagsPayload_clientMutationID(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactCollectionTagsPayload_clientMutationID(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactCollectionTagsPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ArtifactEdge) graphql.Marshaler {
+			return ec.marshalNArtifactEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ArtifactEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalOArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactManifest_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifest_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifest_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifest", field, false, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactManifest_digest(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifest_digest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Digest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifest_digest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifest", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactManifest_file(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifest_file(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.File, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactManifestFile) graphql.Marshaler {
+			return ec.marshalNArtifactManifestFile2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestFile(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifest_file(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactManifest",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactManifestFile(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactManifestFile_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifestFile) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifestFile_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifestFile_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifestFile", field, false, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactManifestFile_name(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifestFile) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifestFile_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifestFile_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifestFile", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactManifestFile_displayName(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifestFile) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifestFile_displayName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DisplayName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifestFile_displayName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifestFile", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactManifestFile_directUrl(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifestFile) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifestFile_directUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DirectURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifestFile_directUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifestFile", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactManifestFile_uploadUrl(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifestFile) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifestFile_uploadUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifestFile_uploadUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifestFile", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactManifestFile_uploadHeaders(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifestFile) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifestFile_uploadHeaders(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadHeaders, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifestFile_uploadHeaders(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifestFile", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactManifestPayload_artifactManifest(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifestPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifestPayload_artifactManifest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactManifest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactManifest) graphql.Marshaler {
+			return ec.marshalNArtifactManifest2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifest(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifestPayload_artifactManifest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactManifestPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactManifest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactManifestPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactManifestPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactManifestPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactManifestPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactManifestPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactMembershipConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactMembershipConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactMembershipConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ArtifactMembershipEdge) graphql.Marshaler {
+			return ec.marshalNArtifactMembershipEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactMembershipEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactMembershipConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactMembershipConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactMembershipEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactMembershipConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactMembershipConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactMembershipConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactMembershipConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactMembershipConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactMembershipEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactMembershipEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactMembershipEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionMembership) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionMembership2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionMembership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactMembershipEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactMembershipEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionMembership(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactMembershipEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactMembershipEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactMembershipEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactMembershipEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactMembershipEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactPayload_artifact(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPayload_artifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Artifact, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalNArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPayload_artifact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactPortfolio_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactPortfolio", field, true, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactPortfolio_name(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactPortfolio", field, true, false, "String")
+}
+
+func (ec *executionContext) _ArtifactPortfolio_description(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_description(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Description(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactPortfolio", field, true, false, "String")
+}
+
+func (ec *executionContext) _ArtifactPortfolio_state(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollectionState) graphql.Marshaler {
+			return ec.marshalNArtifactCollectionState2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactPortfolio", field, true, false, "ArtifactCollectionState")
+}
+
+func (ec *executionContext) _ArtifactPortfolio_createdAt(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactPortfolio", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _ArtifactPortfolio_updatedAt(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactPortfolio", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _ArtifactPortfolio_project(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_project(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Project(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Project) graphql.Marshaler {
+			return ec.marshalOProject2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐProject(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_project(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactPortfolio",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Project(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactPortfolio_defaultArtifactType(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_defaultArtifactType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DefaultArtifactType(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactType) graphql.Marshaler {
+			return ec.marshalNArtifactType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactType(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_defaultArtifactType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactPortfolio",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactPortfolio_tags(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_tags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactPortfolio().Tags(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.TagConnection) graphql.Marshaler {
+			return ec.marshalNTagConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_tags(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactPortfolio",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TagConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactPortfolio_tags_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactPortfolio_aliases(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_aliases(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactPortfolio().Aliases(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactAliasConnection) graphql.Marshaler {
+			return ec.marshalOArtifactAliasConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_aliases(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactPortfolio",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactAliasConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactPortfolio_aliases_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactPortfolio_artifacts(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_artifacts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactPortfolio().Artifacts(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int), fc.Args["order"].(*string), fc.Args["filters"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.VersionedArtifactConnection) graphql.Marshaler {
+			return ec.marshalOVersionedArtifactConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐVersionedArtifactConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_artifacts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactPortfolio",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VersionedArtifactConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactPortfolio_artifacts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactPortfolio_artifactMembership(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactPortfolio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactPortfolio_artifactMembership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactPortfolio().ArtifactMembership(ctx, obj, fc.Args["aliasName"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionMembership) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionMembership2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionMembership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactPortfolio_artifactMembership(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactPortfolio",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionMembership(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactPortfolio_artifactMembership_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactReference_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactReference) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactReference_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactReference_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactReference", field, false, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactSequence_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSequence", field, true, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactSequence_name(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSequence", field, true, false, "String")
+}
+
+func (ec *executionContext) _ArtifactSequence_description(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_description(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Description(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSequence", field, true, false, "String")
+}
+
+func (ec *executionContext) _ArtifactSequence_state(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollectionState) graphql.Marshaler {
+			return ec.marshalNArtifactCollectionState2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSequence", field, true, false, "ArtifactCollectionState")
+}
+
+func (ec *executionContext) _ArtifactSequence_createdAt(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSequence", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _ArtifactSequence_updatedAt(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSequence", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _ArtifactSequence_project(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_project(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Project(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Project) graphql.Marshaler {
+			return ec.marshalOProject2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐProject(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_project(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactSequence",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Project(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactSequence_defaultArtifactType(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_defaultArtifactType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DefaultArtifactType(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactType) graphql.Marshaler {
+			return ec.marshalNArtifactType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactType(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_defaultArtifactType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactSequence",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactSequence_tags(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_tags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactSequence().Tags(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.TagConnection) graphql.Marshaler {
+			return ec.marshalNTagConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_tags(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactSequence",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TagConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactSequence_tags_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactSequence_aliases(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_aliases(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactSequence().Aliases(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactAliasConnection) graphql.Marshaler {
+			return ec.marshalOArtifactAliasConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_aliases(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactSequence",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactAliasConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactSequence_aliases_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactSequence_artifacts(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_artifacts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactSequence().Artifacts(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int), fc.Args["order"].(*string), fc.Args["filters"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.VersionedArtifactConnection) graphql.Marshaler {
+			return ec.marshalOVersionedArtifactConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐVersionedArtifactConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_artifacts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactSequence",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VersionedArtifactConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactSequence_artifacts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactSequence_artifactMembership(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_artifactMembership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactSequence().ArtifactMembership(ctx, obj, fc.Args["aliasName"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionMembership) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionMembership2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionMembership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_artifactMembership(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactSequence",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionMembership(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactSequence_artifactMembership_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactSequence_digestAlgorithm(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_digestAlgorithm(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DigestAlgorithm(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactDigestAlgorithm) graphql.Marshaler {
+			return ec.marshalOArtifactDigestAlgorithm2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactDigestAlgorithm(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_digestAlgorithm(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSequence", field, true, false, "ArtifactDigestAlgorithm")
+}
+
+func (ec *executionContext) _ArtifactSequence_latestArtifact(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSequence) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSequence_latestArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ArtifactSequence().LatestArtifact(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalOArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSequence_latestArtifact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactSequence",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactSuccessPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSuccessPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSuccessPayload_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSuccessPayload_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSuccessPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ArtifactSuccessPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactSuccessPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactSuccessPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactSuccessPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactSuccessPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactType_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactType_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactType_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactType", field, true, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactType_name(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactType_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactType_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactType", field, true, false, "String")
+}
+
+func (ec *executionContext) _ArtifactType_description(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactType_description(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Description(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactType_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactType", field, true, false, "String")
+}
+
+func (ec *executionContext) _ArtifactType_createdAt(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactType_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactType_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactType", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _ArtifactType_artifactCollections(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactType_artifactCollections(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactType().ArtifactCollections(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int), fc.Args["filters"].(*string), fc.Args["order"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionConnection) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactType_artifactCollections(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactType",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactType_artifactCollections_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactType_artifactCollection(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactType_artifactCollection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactType().ArtifactCollection(ctx, obj, fc.Args["name"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+			return ec.marshalOArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactType_artifactCollection(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactType",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactType_artifactCollection_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactTypeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactTypeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactTypeConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ArtifactTypeEdge) graphql.Marshaler {
+			return ec.marshalNArtifactTypeEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactTypeEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactTypeConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactTypeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactTypeEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactTypeConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactTypeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactTypeConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactTypeConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactTypeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactTypeEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactTypeEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactTypeEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactType) graphql.Marshaler {
+			return ec.marshalOArtifactType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactType(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactTypeEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactTypeEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactTypeEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactTypeEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactTypeEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactTypeEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactTypeEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactUpload_id(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUpload_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUpload_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactUpload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _ArtifactUpload_name(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUpload_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUpload_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactUpload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactUpload_displayName(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUpload_displayName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DisplayName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUpload_displayName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactUpload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactUpload_storagePath(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUpload_storagePath(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StoragePath, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUpload_storagePath(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactUpload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactUpload_uploadUrl(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUpload_uploadUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUpload_uploadUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactUpload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactUpload_uploadHeaders(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUpload_uploadHeaders(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadHeaders, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUpload_uploadHeaders(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactUpload", field, false, false, "String")
+}
+
+func (ec *executionContext) _ArtifactUpload_uploadMultipartUrls(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUpload_uploadMultipartUrls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadMultipartUrls, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UploadMultipartUrls) graphql.Marshaler {
+			return ec.marshalOUploadMultipartUrls2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadMultipartUrls(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUpload_uploadMultipartUrls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactUpload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UploadMultipartUrls(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactUpload_artifact(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUpload_artifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Artifact, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactReference) graphql.Marshaler {
+			return ec.marshalOArtifactReference2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactReference(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUpload_artifact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactUpload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactReference(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactUploadConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUploadConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUploadConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ArtifactUploadEdge) graphql.Marshaler {
+			return ec.marshalNArtifactUploadEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactUploadEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUploadConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactUploadConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactUploadEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactUploadConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUploadConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUploadConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUploadConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactUploadConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactUploadEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUploadEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUploadEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactUpload) graphql.Marshaler {
+			return ec.marshalOArtifactUpload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactUpload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUploadEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactUploadEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactUpload(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactUploadEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactUploadEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactUploadEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactUploadEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ArtifactUploadEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _ClientIDMapping_serverID(ctx context.Context, field graphql.CollectedField, obj *model.ClientIDMapping) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClientIDMapping_serverID(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ServerID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClientIDMapping_serverID(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClientIDMapping", field, false, false, "ID")
+}
+
+func (ec *executionContext) _CompleteMultipartUploadArtifactPayload_digest(ctx context.Context, field graphql.CollectedField, obj *model.CompleteMultipartUploadArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompleteMultipartUploadArtifactPayload_digest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Digest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompleteMultipartUploadArtifactPayload_digest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CompleteMultipartUploadArtifactPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CompleteMultipartUploadArtifactPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.CompleteMultipartUploadArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompleteMultipartUploadArtifactPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompleteMultipartUploadArtifactPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CompleteMultipartUploadArtifactPayload", field, false, false, "String")
+}
+
 func (ec *executionContext) _CreateAgentPayload_agent(ctx context.Context, field graphql.CollectedField, obj *model.CreateAgentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6324,6 +13196,171 @@ func (ec *executionContext) _CreateAgentPayload_clientMutationId(ctx context.Con
 }
 func (ec *executionContext) fieldContext_CreateAgentPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CreateAgentPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CreateArtifactFilesPayload_files(ctx context.Context, field graphql.CollectedField, obj *model.CreateArtifactFilesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateArtifactFilesPayload_files(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Files, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactUploadConnection) graphql.Marshaler {
+			return ec.marshalNArtifactUploadConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactUploadConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateArtifactFilesPayload_files(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateArtifactFilesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactUploadConnection(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateArtifactFilesPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.CreateArtifactFilesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateArtifactFilesPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateArtifactFilesPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateArtifactFilesPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CreateArtifactPayload_artifact(ctx context.Context, field graphql.CollectedField, obj *model.CreateArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateArtifactPayload_artifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Artifact, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalNArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateArtifactPayload_artifact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateArtifactPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateArtifactPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.CreateArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateArtifactPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateArtifactPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateArtifactPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CreateArtifactTypePayload_artifactType(ctx context.Context, field graphql.CollectedField, obj *model.CreateArtifactTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateArtifactTypePayload_artifactType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactType) graphql.Marshaler {
+			return ec.marshalNArtifactType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactType(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateArtifactTypePayload_artifactType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateArtifactTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateArtifactTypePayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.CreateArtifactTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateArtifactTypePayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateArtifactTypePayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateArtifactTypePayload", field, false, false, "String")
 }
 
 func (ec *executionContext) _CreateCustomChartPayload_chart(ctx context.Context, field graphql.CollectedField, obj *model.CreateCustomChartPayload) (ret graphql.Marshaler) {
@@ -6769,6 +13806,52 @@ func (ec *executionContext) _DeleteApiKeyPayload_clientMutationId(ctx context.Co
 }
 func (ec *executionContext) fieldContext_DeleteApiKeyPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteApiKeyPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _DeleteArtifactCollectionTagsPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.DeleteArtifactCollectionTagsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteArtifactCollectionTagsPayload_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteArtifactCollectionTagsPayload_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteArtifactCollectionTagsPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _DeleteArtifactCollectionTagsPayload_clientMutationID(ctx context.Context, field graphql.CollectedField, obj *model.DeleteArtifactCollectionTagsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteArtifactCollectionTagsPayload_clientMutationID(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteArtifactCollectionTagsPayload_clientMutationID(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteArtifactCollectionTagsPayload", field, false, false, "String")
 }
 
 func (ec *executionContext) _DeleteFilesPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.DeleteFilesPayload) (ret graphql.Marshaler) {
@@ -7417,6 +14500,29 @@ func (ec *executionContext) fieldContext_Entity_user(_ context.Context, field gr
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Entity_xxhashDigestsEnabled(ctx context.Context, field graphql.CollectedField, obj *model.Entity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Entity_xxhashDigestsEnabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Entity().XxhashDigestsEnabled(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Entity_xxhashDigestsEnabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Entity", field, true, true, "Boolean")
 }
 
 func (ec *executionContext) _EntityConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.EntityConnection) (ret graphql.Marshaler) {
@@ -8455,6 +15561,84 @@ func (ec *executionContext) fieldContext_Invite_toUser(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _LinkArtifactPayload_versionIndex(ctx context.Context, field graphql.CollectedField, obj *model.LinkArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkArtifactPayload_versionIndex(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VersionIndex, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LinkArtifactPayload_versionIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkArtifactPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _LinkArtifactPayload_artifactMembership(ctx context.Context, field graphql.CollectedField, obj *model.LinkArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkArtifactPayload_artifactMembership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactMembership, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionMembership) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionMembership2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionMembership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LinkArtifactPayload_artifactMembership(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LinkArtifactPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionMembership(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LinkArtifactPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.LinkArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkArtifactPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LinkArtifactPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkArtifactPayload", field, false, false, "String")
+}
+
 func (ec *executionContext) _LocalVersionInfo_outOfDate(ctx context.Context, field graphql.CollectedField, obj *model.LocalVersionInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8802,6 +15986,974 @@ func (ec *executionContext) _MarkRunFilesUploadedPayload_clientMutationId(ctx co
 }
 func (ec *executionContext) fieldContext_MarkRunFilesUploadedPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MarkRunFilesUploadedPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _Mutation_createArtifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateArtifact(ctx, fc.Args["input"].(model.CreateArtifactInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateArtifactPayload) graphql.Marshaler {
+			return ec.marshalOCreateArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createArtifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateArtifactPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createArtifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createArtifactManifest(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createArtifactManifest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateArtifactManifest(ctx, fc.Args["input"].(model.CreateArtifactManifestInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactManifestPayload) graphql.Marshaler {
+			return ec.marshalOArtifactManifestPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createArtifactManifest(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactManifestPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createArtifactManifest_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateArtifactManifest(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateArtifactManifest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateArtifactManifest(ctx, fc.Args["input"].(model.UpdateArtifactManifestInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactManifestPayload) graphql.Marshaler {
+			return ec.marshalOArtifactManifestPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateArtifactManifest(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactManifestPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateArtifactManifest_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createArtifactFiles(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createArtifactFiles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateArtifactFiles(ctx, fc.Args["input"].(model.CreateArtifactFilesInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateArtifactFilesPayload) graphql.Marshaler {
+			return ec.marshalOCreateArtifactFilesPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactFilesPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createArtifactFiles(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateArtifactFilesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createArtifactFiles_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_completeMultipartUploadArtifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_completeMultipartUploadArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CompleteMultipartUploadArtifact(ctx, fc.Args["input"].(model.CompleteMultipartUploadArtifactInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CompleteMultipartUploadArtifactPayload) graphql.Marshaler {
+			return ec.marshalOCompleteMultipartUploadArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCompleteMultipartUploadArtifactPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_completeMultipartUploadArtifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CompleteMultipartUploadArtifactPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_completeMultipartUploadArtifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_refreshMultipartUploadUrls(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_refreshMultipartUploadUrls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RefreshMultipartUploadUrls(ctx, fc.Args["input"].(model.RefreshMultipartUploadUrlsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RefreshMultipartUploadUrlsPayload) graphql.Marshaler {
+			return ec.marshalORefreshMultipartUploadUrlsPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRefreshMultipartUploadUrlsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_refreshMultipartUploadUrls(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RefreshMultipartUploadUrlsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_refreshMultipartUploadUrls_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_commitArtifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_commitArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CommitArtifact(ctx, fc.Args["input"].(model.CommitArtifactInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactPayload) graphql.Marshaler {
+			return ec.marshalOArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_commitArtifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_commitArtifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_useArtifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_useArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UseArtifact(ctx, fc.Args["input"].(model.UseArtifactInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactPayload) graphql.Marshaler {
+			return ec.marshalOArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_useArtifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_useArtifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateArtifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateArtifact(ctx, fc.Args["input"].(model.UpdateArtifactInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactPayload) graphql.Marshaler {
+			return ec.marshalOArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateArtifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateArtifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteArtifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteArtifact(ctx, fc.Args["input"].(model.DeleteArtifactInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactPayload) graphql.Marshaler {
+			return ec.marshalOArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteArtifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteArtifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_addAliases(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_addAliases(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AddAliases(ctx, fc.Args["input"].(model.AddAliasesInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactSuccessPayload) graphql.Marshaler {
+			return ec.marshalOArtifactSuccessPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSuccessPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_addAliases(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactSuccessPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_addAliases_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteAliases(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteAliases(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteAliases(ctx, fc.Args["input"].(model.DeleteAliasesInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactSuccessPayload) graphql.Marshaler {
+			return ec.marshalOArtifactSuccessPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSuccessPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteAliases(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactSuccessPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteAliases_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_linkArtifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_linkArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().LinkArtifact(ctx, fc.Args["input"].(model.LinkArtifactInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.LinkArtifactPayload) graphql.Marshaler {
+			return ec.marshalOLinkArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLinkArtifactPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_linkArtifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkArtifactPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_linkArtifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_unlinkArtifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_unlinkArtifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UnlinkArtifact(ctx, fc.Args["input"].(model.UnlinkArtifactInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactSuccessPayload) graphql.Marshaler {
+			return ec.marshalOArtifactSuccessPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSuccessPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_unlinkArtifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactSuccessPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_unlinkArtifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createArtifactType(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createArtifactType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateArtifactType(ctx, fc.Args["input"].(model.CreateArtifactTypeInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateArtifactTypePayload) graphql.Marshaler {
+			return ec.marshalOCreateArtifactTypePayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactTypePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createArtifactType(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateArtifactTypePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createArtifactType_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateArtifactSequence(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateArtifactSequence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateArtifactSequence(ctx, fc.Args["input"].(model.UpdateArtifactSequenceInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionPayload) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateArtifactSequence(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateArtifactSequence_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateArtifactPortfolio(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateArtifactPortfolio(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateArtifactPortfolio(ctx, fc.Args["input"].(model.UpdateArtifactPortfolioInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionPayload) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateArtifactPortfolio(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateArtifactPortfolio_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_moveArtifactSequence(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_moveArtifactSequence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MoveArtifactSequence(ctx, fc.Args["input"].(model.MoveArtifactSequenceInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionPayload) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_moveArtifactSequence(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_moveArtifactSequence_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteArtifactSequence(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteArtifactSequence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteArtifactSequence(ctx, fc.Args["input"].(model.DeleteArtifactSequenceInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionPayload) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteArtifactSequence(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteArtifactSequence_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteArtifactPortfolio(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteArtifactPortfolio(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteArtifactPortfolio(ctx, fc.Args["input"].(model.DeleteArtifactPortfolioInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionPayload) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteArtifactPortfolio(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteArtifactPortfolio_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createArtifactCollectionTagAssignments(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createArtifactCollectionTagAssignments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateArtifactCollectionTagAssignments(ctx, fc.Args["input"].(model.CreateArtifactCollectionTagAssignmentsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionTagsPayload) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionTagsPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionTagsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createArtifactCollectionTagAssignments(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionTagsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createArtifactCollectionTagAssignments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteArtifactCollectionTagAssignments(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteArtifactCollectionTagAssignments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteArtifactCollectionTagAssignments(ctx, fc.Args["input"].(model.DeleteArtifactCollectionTagAssignmentsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteArtifactCollectionTagsPayload) graphql.Marshaler {
+			return ec.marshalODeleteArtifactCollectionTagsPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactCollectionTagsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteArtifactCollectionTagAssignments(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteArtifactCollectionTagsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteArtifactCollectionTagAssignments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Mutation_createRunFiles(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -10913,6 +19065,270 @@ func (ec *executionContext) fieldContext_Project_allViews(ctx context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Project_artifactTypes(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Project_artifactTypes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Project().ArtifactTypes(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactTypeConnection) graphql.Marshaler {
+			return ec.marshalOArtifactTypeConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactTypeConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Project_artifactTypes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Project",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactTypeConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Project_artifactTypes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Project_artifactType(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Project_artifactType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Project().ArtifactType(ctx, obj, fc.Args["name"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactType) graphql.Marshaler {
+			return ec.marshalOArtifactType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactType(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Project_artifactType(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Project",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactType(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Project_artifactType_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Project_artifactCollections(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Project_artifactCollections(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Project().ArtifactCollections(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int), fc.Args["filters"].(*string), fc.Args["order"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionConnection) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Project_artifactCollections(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Project",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Project_artifactCollections_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Project_artifactCollection(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Project_artifactCollection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Project().ArtifactCollection(ctx, obj, fc.Args["name"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+			return ec.marshalOArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Project_artifactCollection(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Project",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Project_artifactCollection_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Project_artifact(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Project_artifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Project().Artifact(ctx, obj, fc.Args["name"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalOArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Project_artifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Project",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Project_artifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Project_artifactCollectionMembership(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Project_artifactCollectionMembership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Project().ArtifactCollectionMembership(ctx, obj, fc.Args["name"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactCollectionMembership) graphql.Marshaler {
+			return ec.marshalOArtifactCollectionMembership2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionMembership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Project_artifactCollectionMembership(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Project",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactCollectionMembership(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Project_artifactCollectionMembership_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Project_sweep(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11203,6 +19619,138 @@ func (ec *executionContext) fieldContext_Query_serverInfo(_ context.Context, fie
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ServerInfo(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_artifact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_artifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Artifact(ctx, fc.Args["id"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalOArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_artifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_artifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_artifactCollection(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_artifactCollection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ArtifactCollection(ctx, fc.Args["id"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+			return ec.marshalOArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_artifactCollection(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_artifactCollection_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_clientIDMapping(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_clientIDMapping(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ClientIDMapping(ctx, fc.Args["clientID"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ClientIDMapping) graphql.Marshaler {
+			return ec.marshalOClientIDMapping2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐClientIDMapping(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_clientIDMapping(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ClientIDMapping(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_clientIDMapping_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -11589,6 +20137,61 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _RefreshMultipartUploadUrlsPayload_uploadUrlParts(ctx context.Context, field graphql.CollectedField, obj *model.RefreshMultipartUploadUrlsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefreshMultipartUploadUrlsPayload_uploadUrlParts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadURLParts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UploadURLPart) graphql.Marshaler {
+			return ec.marshalNUploadUrlPart2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadURLPartᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefreshMultipartUploadUrlsPayload_uploadUrlParts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefreshMultipartUploadUrlsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UploadUrlPart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefreshMultipartUploadUrlsPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.RefreshMultipartUploadUrlsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefreshMultipartUploadUrlsPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefreshMultipartUploadUrlsPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RefreshMultipartUploadUrlsPayload", field, false, false, "String")
 }
 
 func (ec *executionContext) _RenameProjectPayload_project(ctx context.Context, field graphql.CollectedField, obj *model.RenameProjectPayload) (ret graphql.Marshaler) {
@@ -12442,6 +21045,94 @@ func (ec *executionContext) fieldContext_Run_alerts(_ context.Context, field gra
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_RunAlert(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_outputArtifacts(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_outputArtifacts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().OutputArtifacts(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactConnection) graphql.Marshaler {
+			return ec.marshalOArtifactConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_outputArtifacts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_outputArtifacts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Run_inputArtifacts(ctx context.Context, field graphql.CollectedField, obj *model.Run) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Run_inputArtifacts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Run().InputArtifacts(ctx, obj, fc.Args["after"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactConnection) graphql.Marshaler {
+			return ec.marshalOArtifactConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Run_inputArtifacts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Run",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Run_inputArtifacts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -13459,6 +22150,125 @@ func (ec *executionContext) fieldContext_RunInfo_git(_ context.Context, field gr
 	return fc, nil
 }
 
+func (ec *executionContext) _RunNodeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.RunNodeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunNodeConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.RunNodeEdge) graphql.Marshaler {
+			return ec.marshalNRunNodeEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunNodeEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RunNodeConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RunNodeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RunNodeEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RunNodeConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.RunNodeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunNodeConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RunNodeConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RunNodeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RunNodeEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.RunNodeEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunNodeEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Run) graphql.Marshaler {
+			return ec.marshalORun2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRun(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RunNodeEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RunNodeEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Run(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RunNodeEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.RunNodeEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RunNodeEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RunNodeEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RunNodeEdge", field, false, false, "String")
+}
+
 func (ec *executionContext) _ServerFeature_name(ctx context.Context, field graphql.CollectedField, obj *model.ServerFeature) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14312,6 +23122,194 @@ func (ec *executionContext) fieldContext_SweepEdge_cursor(_ context.Context, fie
 	return graphql.NewScalarFieldContext("SweepEdge", field, false, false, "String")
 }
 
+func (ec *executionContext) _Tag_id(ctx context.Context, field graphql.CollectedField, obj *model.Tag) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tag_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tag_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tag", field, false, false, "ID")
+}
+
+func (ec *executionContext) _Tag_name(ctx context.Context, field graphql.CollectedField, obj *model.Tag) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tag_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tag_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tag", field, false, false, "String")
+}
+
+func (ec *executionContext) _Tag_attributes(ctx context.Context, field graphql.CollectedField, obj *model.Tag) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tag_attributes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attributes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOJSONString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Tag_attributes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tag", field, false, false, "JSONString")
+}
+
+func (ec *executionContext) _TagConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.TagConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TagConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.TagEdge) graphql.Marshaler {
+			return ec.marshalNTagEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TagConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TagConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TagEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TagConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.TagConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TagConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TagConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TagConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TagEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.TagEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TagEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Tag) graphql.Marshaler {
+			return ec.marshalNTag2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTag(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TagEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TagEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Tag(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TagEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.TagEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TagEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TagEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TagEdge", field, false, false, "String")
+}
+
 func (ec *executionContext) _UpdateRunStatePayload_success(ctx context.Context, field graphql.CollectedField, obj *model.UpdateRunStatePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14411,6 +23409,107 @@ func (ec *executionContext) _UpdateUserPayload_clientMutationId(ctx context.Cont
 }
 func (ec *executionContext) fieldContext_UpdateUserPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpdateUserPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _UploadMultipartUrls_uploadID(ctx context.Context, field graphql.CollectedField, obj *model.UploadMultipartUrls) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadMultipartUrls_uploadID(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadMultipartUrls_uploadID(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadMultipartUrls", field, false, false, "String")
+}
+
+func (ec *executionContext) _UploadMultipartUrls_uploadUrlParts(ctx context.Context, field graphql.CollectedField, obj *model.UploadMultipartUrls) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadMultipartUrls_uploadUrlParts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadURLParts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UploadURLPart) graphql.Marshaler {
+			return ec.marshalNUploadUrlPart2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadURLPartᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadMultipartUrls_uploadUrlParts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UploadMultipartUrls",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UploadUrlPart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UploadUrlPart_partNumber(ctx context.Context, field graphql.CollectedField, obj *model.UploadURLPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadUrlPart_partNumber(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PartNumber, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadUrlPart_partNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadUrlPart", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _UploadUrlPart_uploadUrl(ctx context.Context, field graphql.CollectedField, obj *model.UploadURLPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadUrlPart_uploadUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadUrlPart_uploadUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadUrlPart", field, false, false, "String")
 }
 
 func (ec *executionContext) _UpsertBucketPayload_bucket(ctx context.Context, field graphql.CollectedField, obj *model.UpsertBucketPayload) (ret graphql.Marshaler) {
@@ -15223,6 +24322,171 @@ func (ec *executionContext) _UserEdge_cursor(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_UserEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UserEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _VersionedArtifactConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.VersionedArtifactConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VersionedArtifactConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.VersionedArtifactEdge) graphql.Marshaler {
+			return ec.marshalNVersionedArtifactEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐVersionedArtifactEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VersionedArtifactConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "VersionedArtifactConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VersionedArtifactEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _VersionedArtifactConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.VersionedArtifactConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VersionedArtifactConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VersionedArtifactConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "VersionedArtifactConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _VersionedArtifactConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.VersionedArtifactConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VersionedArtifactConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VersionedArtifactConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VersionedArtifactConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _VersionedArtifactEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.VersionedArtifactEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VersionedArtifactEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalOArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VersionedArtifactEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "VersionedArtifactEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _VersionedArtifactEdge_version(ctx context.Context, field graphql.CollectedField, obj *model.VersionedArtifactEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VersionedArtifactEdge_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VersionedArtifactEdge_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VersionedArtifactEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _VersionedArtifactEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.VersionedArtifactEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VersionedArtifactEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VersionedArtifactEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VersionedArtifactEdge", field, false, false, "String")
 }
 
 func (ec *executionContext) _View_id(ctx context.Context, field graphql.CollectedField, obj *model.View) (ret graphql.Marshaler) {
@@ -16688,6 +25952,62 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputAddAliasesInput(ctx context.Context, obj any) (model.AddAliasesInput, error) {
+	var it model.AddAliasesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "aliases", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "aliases":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("aliases"))
+			data, err := ec.unmarshalNArtifactCollectionAliasInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionAliasInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Aliases = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAddAliasesInput unmarshals raw into the AddAliasesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAddAliasesInput(ctx context.Context, raw any) (model.AddAliasesInput, error) {
+	var out model.AddAliasesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AddAliasesInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputAgentHeartbeatInput(ctx context.Context, obj any) (model.AgentHeartbeatInput, error) {
 	var it model.AgentHeartbeatInput
 	if obj == nil {
@@ -16751,6 +26071,188 @@ func UnmarshalAgentHeartbeatInput(ctx context.Context, raw any) (model.AgentHear
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputArtifactAliasInput(ctx context.Context, obj any) (model.ArtifactAliasInput, error) {
+	var it model.ArtifactAliasInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"alias", "artifactCollectionName"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "alias":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alias"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Alias = data
+		case "artifactCollectionName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactCollectionName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactCollectionName = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalArtifactAliasInput unmarshals raw into the ArtifactAliasInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalArtifactAliasInput(ctx context.Context, raw any) (model.ArtifactAliasInput, error) {
+	var out model.ArtifactAliasInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ArtifactAliasInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputArtifactCollectionAliasInput(ctx context.Context, obj any) (model.ArtifactCollectionAliasInput, error) {
+	var it model.ArtifactCollectionAliasInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"alias", "artifactCollectionName", "entityName", "projectName"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "alias":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alias"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Alias = data
+		case "artifactCollectionName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactCollectionName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactCollectionName = data
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalArtifactCollectionAliasInput unmarshals raw into the ArtifactCollectionAliasInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalArtifactCollectionAliasInput(ctx context.Context, raw any) (model.ArtifactCollectionAliasInput, error) {
+	var out model.ArtifactCollectionAliasInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ArtifactCollectionAliasInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputArtifactManifestEntryInput(ctx context.Context, obj any) (model.ArtifactManifestEntryInput, error) {
+	var it model.ArtifactManifestEntryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "digest", "ref", "size", "birthArtifactID"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "digest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digest"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Digest = data
+		case "ref":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ref"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ref = data
+		case "size":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("size"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Size = data
+		case "birthArtifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("birthArtifactID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BirthArtifactID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalArtifactManifestEntryInput unmarshals raw into the ArtifactManifestEntryInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalArtifactManifestEntryInput(ctx context.Context, raw any) (model.ArtifactManifestEntryInput, error) {
+	var out model.ArtifactManifestEntryInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ArtifactManifestEntryInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputArtifactTypeInput(ctx context.Context, obj any) (model.ArtifactTypeInput, error) {
 	var it model.ArtifactTypeInput
 	if obj == nil {
@@ -16797,6 +26299,132 @@ func (ec *executionContext) unmarshalInputArtifactTypeInput(ctx context.Context,
 func UnmarshalArtifactTypeInput(ctx context.Context, raw any) (model.ArtifactTypeInput, error) {
 	var out model.ArtifactTypeInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "ArtifactTypeInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCommitArtifactInput(ctx context.Context, obj any) (model.CommitArtifactInput, error) {
+	var it model.CommitArtifactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCommitArtifactInput unmarshals raw into the CommitArtifactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCommitArtifactInput(ctx context.Context, raw any) (model.CommitArtifactInput, error) {
+	var out model.CommitArtifactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CommitArtifactInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCompleteMultipartUploadArtifactInput(ctx context.Context, obj any) (model.CompleteMultipartUploadArtifactInput, error) {
+	var it model.CompleteMultipartUploadArtifactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"completeMultipartAction", "completedParts", "artifactID", "storagePath", "uploadID", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "completeMultipartAction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("completeMultipartAction"))
+			data, err := ec.unmarshalNCompleteMultipartAction2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCompleteMultipartAction(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CompleteMultipartAction = data
+		case "completedParts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("completedParts"))
+			data, err := ec.unmarshalNUploadPartsInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadPartsInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CompletedParts = data
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "storagePath":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("storagePath"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StoragePath = data
+		case "uploadID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("uploadID"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UploadID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCompleteMultipartUploadArtifactInput unmarshals raw into the CompleteMultipartUploadArtifactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCompleteMultipartUploadArtifactInput(ctx context.Context, raw any) (model.CompleteMultipartUploadArtifactInput, error) {
+	var out model.CompleteMultipartUploadArtifactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CompleteMultipartUploadArtifactInput", raw, &out)
 	return out, err
 }
 
@@ -16867,6 +26495,566 @@ func (ec *executionContext) unmarshalInputCreateAgentInput(ctx context.Context, 
 func UnmarshalCreateAgentInput(ctx context.Context, raw any) (model.CreateAgentInput, error) {
 	var out model.CreateAgentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateAgentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateArtifactCollectionTagAssignmentsInput(ctx context.Context, obj any) (model.CreateArtifactCollectionTagAssignmentsInput, error) {
+	var it model.CreateArtifactCollectionTagAssignmentsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"entityName", "projectName", "artifactCollectionName", "tags", "clientMutationID"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "artifactCollectionName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactCollectionName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactCollectionName = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalNTagInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "clientMutationID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationID"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateArtifactCollectionTagAssignmentsInput unmarshals raw into the CreateArtifactCollectionTagAssignmentsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateArtifactCollectionTagAssignmentsInput(ctx context.Context, raw any) (model.CreateArtifactCollectionTagAssignmentsInput, error) {
+	var out model.CreateArtifactCollectionTagAssignmentsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateArtifactCollectionTagAssignmentsInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateArtifactFileSpecInput(ctx context.Context, obj any) (model.CreateArtifactFileSpecInput, error) {
+	var it model.CreateArtifactFileSpecInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "name", "md5", "mimetype", "artifactManifestID", "uploadPartsInput"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "md5":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("md5"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Md5 = data
+		case "mimetype":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mimetype"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Mimetype = data
+		case "artifactManifestID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactManifestID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactManifestID = data
+		case "uploadPartsInput":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("uploadPartsInput"))
+			data, err := ec.unmarshalOUploadPartsInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadPartsInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UploadPartsInput = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateArtifactFileSpecInput unmarshals raw into the CreateArtifactFileSpecInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateArtifactFileSpecInput(ctx context.Context, raw any) (model.CreateArtifactFileSpecInput, error) {
+	var out model.CreateArtifactFileSpecInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateArtifactFileSpecInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateArtifactFilesInput(ctx context.Context, obj any) (model.CreateArtifactFilesInput, error) {
+	var it model.CreateArtifactFilesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactFiles", "storageLayout", "cloudRegionID", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactFiles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactFiles"))
+			data, err := ec.unmarshalNCreateArtifactFileSpecInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactFileSpecInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactFiles = data
+		case "storageLayout":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("storageLayout"))
+			data, err := ec.unmarshalOArtifactStorageLayout2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactStorageLayout(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StorageLayout = data
+		case "cloudRegionID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("cloudRegionID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CloudRegionID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateArtifactFilesInput unmarshals raw into the CreateArtifactFilesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateArtifactFilesInput(ctx context.Context, raw any) (model.CreateArtifactFilesInput, error) {
+	var out model.CreateArtifactFilesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateArtifactFilesInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateArtifactInput(ctx context.Context, obj any) (model.CreateArtifactInput, error) {
+	var it model.CreateArtifactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"entityName", "projectName", "runName", "artifactTypeName", "artifactCollectionName", "artifactCollectionNames", "digest", "digestAlgorithm", "description", "aliases", "tags", "metadata", "ttlDurationSeconds", "historyStep", "enableDigestDeduplication", "distributedID", "clientID", "sequenceClientID", "storageRegion", "labels", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "runName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("runName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RunName = data
+		case "artifactTypeName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactTypeName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactTypeName = data
+		case "artifactCollectionName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactCollectionName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactCollectionName = data
+		case "artifactCollectionNames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactCollectionNames"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactCollectionNames = data
+		case "digest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digest"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Digest = data
+		case "digestAlgorithm":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digestAlgorithm"))
+			data, err := ec.unmarshalOArtifactDigestAlgorithm2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactDigestAlgorithm(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DigestAlgorithm = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "aliases":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("aliases"))
+			data, err := ec.unmarshalOArtifactAliasInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Aliases = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOTagInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "metadata":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metadata"))
+			data, err := ec.unmarshalOJSONString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Metadata = data
+		case "ttlDurationSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ttlDurationSeconds"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TTLDurationSeconds = data
+		case "historyStep":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("historyStep"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.HistoryStep = data
+		case "enableDigestDeduplication":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enableDigestDeduplication"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EnableDigestDeduplication = data
+		case "distributedID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("distributedID"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DistributedID = data
+		case "clientID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "sequenceClientID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sequenceClientID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SequenceClientID = data
+		case "storageRegion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("storageRegion"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StorageRegion = data
+		case "labels":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("labels"))
+			data, err := ec.unmarshalOJSONString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Labels = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateArtifactInput unmarshals raw into the CreateArtifactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateArtifactInput(ctx context.Context, raw any) (model.CreateArtifactInput, error) {
+	var out model.CreateArtifactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateArtifactInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateArtifactManifestInput(ctx context.Context, obj any) (model.CreateArtifactManifestInput, error) {
+	var it model.CreateArtifactManifestInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "baseArtifactID", "name", "digest", "entityName", "projectName", "runName", "type", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "baseArtifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("baseArtifactID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BaseArtifactID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "digest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digest"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Digest = data
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "runName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("runName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RunName = data
+		case "type":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("type"))
+			data, err := ec.unmarshalOArtifactManifestType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestType(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Type = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateArtifactManifestInput unmarshals raw into the CreateArtifactManifestInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateArtifactManifestInput(ctx context.Context, raw any) (model.CreateArtifactManifestInput, error) {
+	var out model.CreateArtifactManifestInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateArtifactManifestInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateArtifactTypeInput(ctx context.Context, obj any) (model.CreateArtifactTypeInput, error) {
+	var it model.CreateArtifactTypeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"entityName", "projectName", "name", "description", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateArtifactTypeInput unmarshals raw into the CreateArtifactTypeInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateArtifactTypeInput(ctx context.Context, raw any) (model.CreateArtifactTypeInput, error) {
+	var out model.CreateArtifactTypeInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateArtifactTypeInput", raw, &out)
 	return out, err
 }
 
@@ -17290,6 +27478,62 @@ func UnmarshalCreateUserInput(ctx context.Context, raw any) (model.CreateUserInp
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDeleteAliasesInput(ctx context.Context, obj any) (model.DeleteAliasesInput, error) {
+	var it model.DeleteAliasesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "aliases", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "aliases":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("aliases"))
+			data, err := ec.unmarshalNArtifactCollectionAliasInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionAliasInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Aliases = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteAliasesInput unmarshals raw into the DeleteAliasesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteAliasesInput(ctx context.Context, raw any) (model.DeleteAliasesInput, error) {
+	var out model.DeleteAliasesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteAliasesInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputDeleteApiKeyInput(ctx context.Context, obj any) (model.DeleteAPIKeyInput, error) {
 	var it model.DeleteAPIKeyInput
 	if obj == nil {
@@ -17336,6 +27580,230 @@ func (ec *executionContext) unmarshalInputDeleteApiKeyInput(ctx context.Context,
 func UnmarshalDeleteApiKeyInput(ctx context.Context, raw any) (model.DeleteAPIKeyInput, error) {
 	var out model.DeleteAPIKeyInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteApiKeyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteArtifactCollectionTagAssignmentsInput(ctx context.Context, obj any) (model.DeleteArtifactCollectionTagAssignmentsInput, error) {
+	var it model.DeleteArtifactCollectionTagAssignmentsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"entityName", "projectName", "artifactCollectionName", "tags", "clientMutationID"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "artifactCollectionName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactCollectionName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactCollectionName = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalNTagInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "clientMutationID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationID"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteArtifactCollectionTagAssignmentsInput unmarshals raw into the DeleteArtifactCollectionTagAssignmentsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteArtifactCollectionTagAssignmentsInput(ctx context.Context, raw any) (model.DeleteArtifactCollectionTagAssignmentsInput, error) {
+	var out model.DeleteArtifactCollectionTagAssignmentsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteArtifactCollectionTagAssignmentsInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteArtifactInput(ctx context.Context, obj any) (model.DeleteArtifactInput, error) {
+	var it model.DeleteArtifactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "deleteAliases", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "deleteAliases":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deleteAliases"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DeleteAliases = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteArtifactInput unmarshals raw into the DeleteArtifactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteArtifactInput(ctx context.Context, raw any) (model.DeleteArtifactInput, error) {
+	var out model.DeleteArtifactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteArtifactInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteArtifactPortfolioInput(ctx context.Context, obj any) (model.DeleteArtifactPortfolioInput, error) {
+	var it model.DeleteArtifactPortfolioInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactPortfolioID", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactPortfolioID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactPortfolioID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactPortfolioID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteArtifactPortfolioInput unmarshals raw into the DeleteArtifactPortfolioInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteArtifactPortfolioInput(ctx context.Context, raw any) (model.DeleteArtifactPortfolioInput, error) {
+	var out model.DeleteArtifactPortfolioInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteArtifactPortfolioInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteArtifactSequenceInput(ctx context.Context, obj any) (model.DeleteArtifactSequenceInput, error) {
+	var it model.DeleteArtifactSequenceInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactSequenceID", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactSequenceID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactSequenceID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactSequenceID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteArtifactSequenceInput unmarshals raw into the DeleteArtifactSequenceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteArtifactSequenceInput(ctx context.Context, raw any) (model.DeleteArtifactSequenceInput, error) {
+	var out model.DeleteArtifactSequenceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteArtifactSequenceInput", raw, &out)
 	return out, err
 }
 
@@ -17661,6 +28129,97 @@ func UnmarshalGenerateApiKeyInput(ctx context.Context, raw any) (model.GenerateA
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputLinkArtifactInput(ctx context.Context, obj any) (model.LinkArtifactInput, error) {
+	var it model.LinkArtifactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "clientID", "artifactPortfolioID", "artifactPortfolioName", "entityName", "projectName", "aliases", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "clientID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "artifactPortfolioID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactPortfolioID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactPortfolioID = data
+		case "artifactPortfolioName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactPortfolioName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactPortfolioName = data
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "aliases":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("aliases"))
+			data, err := ec.unmarshalOArtifactAliasInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Aliases = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalLinkArtifactInput unmarshals raw into the LinkArtifactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalLinkArtifactInput(ctx context.Context, raw any) (model.LinkArtifactInput, error) {
+	var out model.LinkArtifactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "LinkArtifactInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputMarkRunFilesUploadedInput(ctx context.Context, obj any) (model.MarkRunFilesUploadedInput, error) {
 	var it model.MarkRunFilesUploadedInput
 	if obj == nil {
@@ -17728,6 +28287,62 @@ func (ec *executionContext) unmarshalInputMarkRunFilesUploadedInput(ctx context.
 func UnmarshalMarkRunFilesUploadedInput(ctx context.Context, raw any) (model.MarkRunFilesUploadedInput, error) {
 	var out model.MarkRunFilesUploadedInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "MarkRunFilesUploadedInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputMoveArtifactSequenceInput(ctx context.Context, obj any) (model.MoveArtifactSequenceInput, error) {
+	var it model.MoveArtifactSequenceInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactSequenceID", "destinationArtifactTypeName", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactSequenceID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactSequenceID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactSequenceID = data
+		case "destinationArtifactTypeName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("destinationArtifactTypeName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DestinationArtifactTypeName = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalMoveArtifactSequenceInput unmarshals raw into the MoveArtifactSequenceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalMoveArtifactSequenceInput(ctx context.Context, raw any) (model.MoveArtifactSequenceInput, error) {
+	var out model.MoveArtifactSequenceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "MoveArtifactSequenceInput", raw, &out)
 	return out, err
 }
 
@@ -17976,6 +28591,76 @@ func UnmarshalRateLimitsInput(ctx context.Context, raw any) (model.RateLimitsInp
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRefreshMultipartUploadUrlsInput(ctx context.Context, obj any) (model.RefreshMultipartUploadUrlsInput, error) {
+	var it model.RefreshMultipartUploadUrlsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "storagePath", "uploadID", "uploadPartsInput", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "storagePath":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("storagePath"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StoragePath = data
+		case "uploadID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("uploadID"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UploadID = data
+		case "uploadPartsInput":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("uploadPartsInput"))
+			data, err := ec.unmarshalNUploadPartsInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadPartsInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UploadPartsInput = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRefreshMultipartUploadUrlsInput unmarshals raw into the RefreshMultipartUploadUrlsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRefreshMultipartUploadUrlsInput(ctx context.Context, raw any) (model.RefreshMultipartUploadUrlsInput, error) {
+	var out model.RefreshMultipartUploadUrlsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RefreshMultipartUploadUrlsInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRenameProjectInput(ctx context.Context, obj any) (model.RenameProjectInput, error) {
 	var it model.RenameProjectInput
 	if obj == nil {
@@ -18165,6 +28850,405 @@ func UnmarshalStopRunInput(ctx context.Context, raw any) (model.StopRunInput, er
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputTagInput(ctx context.Context, obj any) (model.TagInput, error) {
+	var it model.TagInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tagName", "tagCategoryName", "attributes"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tagName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tagName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TagName = data
+		case "tagCategoryName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tagCategoryName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TagCategoryName = data
+		case "attributes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("attributes"))
+			data, err := ec.unmarshalOJSONString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Attributes = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalTagInput unmarshals raw into the TagInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalTagInput(ctx context.Context, raw any) (model.TagInput, error) {
+	var out model.TagInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "TagInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUnlinkArtifactInput(ctx context.Context, obj any) (model.UnlinkArtifactInput, error) {
+	var it model.UnlinkArtifactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "artifactPortfolioID", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "artifactPortfolioID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactPortfolioID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactPortfolioID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUnlinkArtifactInput unmarshals raw into the UnlinkArtifactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUnlinkArtifactInput(ctx context.Context, raw any) (model.UnlinkArtifactInput, error) {
+	var out model.UnlinkArtifactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UnlinkArtifactInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateArtifactInput(ctx context.Context, obj any) (model.UpdateArtifactInput, error) {
+	var it model.UpdateArtifactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "description", "metadata", "labels", "ttlDurationSeconds", "aliases", "tagsToAdd", "tagsToDelete", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "metadata":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metadata"))
+			data, err := ec.unmarshalOJSONString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Metadata = data
+		case "labels":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("labels"))
+			data, err := ec.unmarshalOJSONString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Labels = data
+		case "ttlDurationSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ttlDurationSeconds"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TTLDurationSeconds = data
+		case "aliases":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("aliases"))
+			data, err := ec.unmarshalOArtifactAliasInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Aliases = data
+		case "tagsToAdd":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tagsToAdd"))
+			data, err := ec.unmarshalOTagInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TagsToAdd = data
+		case "tagsToDelete":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tagsToDelete"))
+			data, err := ec.unmarshalOTagInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TagsToDelete = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateArtifactInput unmarshals raw into the UpdateArtifactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateArtifactInput(ctx context.Context, raw any) (model.UpdateArtifactInput, error) {
+	var out model.UpdateArtifactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateArtifactInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateArtifactManifestInput(ctx context.Context, obj any) (model.UpdateArtifactManifestInput, error) {
+	var it model.UpdateArtifactManifestInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactManifestID", "digest", "baseArtifactID", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactManifestID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactManifestID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactManifestID = data
+		case "digest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digest"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Digest = data
+		case "baseArtifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("baseArtifactID"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BaseArtifactID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateArtifactManifestInput unmarshals raw into the UpdateArtifactManifestInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateArtifactManifestInput(ctx context.Context, raw any) (model.UpdateArtifactManifestInput, error) {
+	var out model.UpdateArtifactManifestInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateArtifactManifestInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateArtifactPortfolioInput(ctx context.Context, obj any) (model.UpdateArtifactPortfolioInput, error) {
+	var it model.UpdateArtifactPortfolioInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactPortfolioID", "name", "description", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactPortfolioID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactPortfolioID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactPortfolioID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateArtifactPortfolioInput unmarshals raw into the UpdateArtifactPortfolioInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateArtifactPortfolioInput(ctx context.Context, raw any) (model.UpdateArtifactPortfolioInput, error) {
+	var out model.UpdateArtifactPortfolioInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateArtifactPortfolioInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateArtifactSequenceInput(ctx context.Context, obj any) (model.UpdateArtifactSequenceInput, error) {
+	var it model.UpdateArtifactSequenceInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactSequenceID", "name", "description", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactSequenceID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactSequenceID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactSequenceID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateArtifactSequenceInput unmarshals raw into the UpdateArtifactSequenceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateArtifactSequenceInput(ctx context.Context, raw any) (model.UpdateArtifactSequenceInput, error) {
+	var out model.UpdateArtifactSequenceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateArtifactSequenceInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUpdateRunStateInput(ctx context.Context, obj any) (model.UpdateRunStateInput, error) {
 	var it model.UpdateRunStateInput
 	if obj == nil {
@@ -18274,6 +29358,55 @@ func (ec *executionContext) unmarshalInputUpdateUserInput(ctx context.Context, o
 func UnmarshalUpdateUserInput(ctx context.Context, raw any) (model.UpdateUserInput, error) {
 	var out model.UpdateUserInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateUserInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUploadPartsInput(ctx context.Context, obj any) (model.UploadPartsInput, error) {
+	var it model.UploadPartsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"partNumber", "hexMD5"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "partNumber":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("partNumber"))
+			data, err := ec.unmarshalNInt642int64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PartNumber = data
+		case "hexMD5":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hexMD5"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.HexMd5 = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUploadPartsInput unmarshals raw into the UploadPartsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUploadPartsInput(ctx context.Context, raw any) (model.UploadPartsInput, error) {
+	var out model.UploadPartsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UploadPartsInput", raw, &out)
 	return out, err
 }
 
@@ -18879,9 +30012,154 @@ func UnmarshalUpsertViewInput(ctx context.Context, raw any) (model.UpsertViewInp
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUseArtifactInput(ctx context.Context, obj any) (model.UseArtifactInput, error) {
+	var it model.UseArtifactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"artifactID", "entityName", "projectName", "runName", "usedAs", "artifactEntityName", "artifactProjectName", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "artifactID":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactID"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactID = data
+		case "entityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityName = data
+		case "projectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("projectName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProjectName = data
+		case "runName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("runName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RunName = data
+		case "usedAs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("usedAs"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UsedAs = data
+		case "artifactEntityName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactEntityName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactEntityName = data
+		case "artifactProjectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("artifactProjectName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ArtifactProjectName = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUseArtifactInput unmarshals raw into the UseArtifactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUseArtifactInput(ctx context.Context, raw any) (model.UseArtifactInput, error) {
+	var out model.UseArtifactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UseArtifactInput", raw, &out)
+	return out, err
+}
+
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
+
+func (ec *executionContext) _ArtifactCollection(ctx context.Context, sel ast.SelectionSet, obj model.ArtifactCollection) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case model.ArtifactSequence:
+		return ec._ArtifactSequence(ctx, sel, &obj)
+	case *model.ArtifactSequence:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ArtifactSequence(ctx, sel, obj)
+	case model.ArtifactPortfolio:
+		return ec._ArtifactPortfolio(ctx, sel, &obj)
+	case *model.ArtifactPortfolio:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ArtifactPortfolio(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of ArtifactCollection must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
+func (ec *executionContext) _ArtifactCreator(ctx context.Context, sel ast.SelectionSet, obj model.ArtifactCreator) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case model.User:
+		return ec._User(ctx, sel, &obj)
+	case *model.User:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._User(ctx, sel, obj)
+	case model.Run:
+		return ec._Run(ctx, sel, &obj)
+	case *model.Run:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Run(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of ArtifactCreator must implement graphql.Marshaler", obj))
+		}
+	}
+}
 
 // endregion ************************** interface.gotpl ***************************
 
@@ -19200,6 +30478,1461 @@ func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var artifactImplementors = []string{"Artifact"}
+
+func (ec *executionContext) _Artifact(ctx context.Context, sel ast.SelectionSet, obj *model.Artifact) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Artifact")
+		case "id":
+			out.Values[i] = ec._Artifact_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "digest":
+			out.Values[i] = ec._Artifact_digest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "digestAlgorithm":
+			out.Values[i] = ec._Artifact_digestAlgorithm(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "description":
+			out.Values[i] = ec._Artifact_description(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "metadata":
+			out.Values[i] = ec._Artifact_metadata(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "labels":
+			out.Values[i] = ec._Artifact_labels(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "state":
+			out.Values[i] = ec._Artifact_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "versionIndex":
+			out.Values[i] = ec._Artifact_versionIndex(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "size":
+			out.Values[i] = ec._Artifact_size(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "fileCount":
+			out.Values[i] = ec._Artifact_fileCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "commitHash":
+			out.Values[i] = ec._Artifact_commitHash(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "historyStep":
+			out.Values[i] = ec._Artifact_historyStep(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "ttlDurationSeconds":
+			out.Values[i] = ec._Artifact_ttlDurationSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "ttlIsInherited":
+			out.Values[i] = ec._Artifact_ttlIsInherited(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._Artifact_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._Artifact_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "artifactType":
+			out.Values[i] = ec._Artifact_artifactType(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "artifactSequence":
+			out.Values[i] = ec._Artifact_artifactSequence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "aliases":
+			out.Values[i] = ec._Artifact_aliases(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "tags":
+			out.Values[i] = ec._Artifact_tags(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "currentManifest":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Artifact_currentManifest(ctx, field, obj)
+				})
+		case "files":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Artifact_files(ctx, field, obj)
+				})
+		case "filesByManifestEntries":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Artifact_filesByManifestEntries(ctx, field, obj)
+				})
+		case "artifactMemberships":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Artifact_artifactMemberships(ctx, field, obj)
+				})
+		case "usedBy":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Artifact_usedBy(ctx, field, obj)
+				})
+		case "createdBy":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Artifact_createdBy(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactAliasImplementors = []string{"ArtifactAlias"}
+
+func (ec *executionContext) _ArtifactAlias(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactAlias) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactAliasImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactAlias")
+		case "id":
+			out.Values[i] = ec._ArtifactAlias_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "alias":
+			out.Values[i] = ec._ArtifactAlias_alias(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "artifactCollection":
+			out.Values[i] = ec._ArtifactAlias_artifactCollection(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactAliasConnectionImplementors = []string{"ArtifactAliasConnection"}
+
+func (ec *executionContext) _ArtifactAliasConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactAliasConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactAliasConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactAliasConnection")
+		case "edges":
+			out.Values[i] = ec._ArtifactAliasConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ArtifactAliasConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactAliasEdgeImplementors = []string{"ArtifactAliasEdge"}
+
+func (ec *executionContext) _ArtifactAliasEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactAliasEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactAliasEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactAliasEdge")
+		case "node":
+			out.Values[i] = ec._ArtifactAliasEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._ArtifactAliasEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactCollectionConnectionImplementors = []string{"ArtifactCollectionConnection"}
+
+func (ec *executionContext) _ArtifactCollectionConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactCollectionConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactCollectionConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactCollectionConnection")
+		case "edges":
+			out.Values[i] = ec._ArtifactCollectionConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ArtifactCollectionConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._ArtifactCollectionConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactCollectionEdgeImplementors = []string{"ArtifactCollectionEdge"}
+
+func (ec *executionContext) _ArtifactCollectionEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactCollectionEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactCollectionEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactCollectionEdge")
+		case "node":
+			out.Values[i] = ec._ArtifactCollectionEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._ArtifactCollectionEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactCollectionMembershipImplementors = []string{"ArtifactCollectionMembership"}
+
+func (ec *executionContext) _ArtifactCollectionMembership(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactCollectionMembership) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactCollectionMembershipImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactCollectionMembership")
+		case "id":
+			out.Values[i] = ec._ArtifactCollectionMembership_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "versionIndex":
+			out.Values[i] = ec._ArtifactCollectionMembership_versionIndex(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._ArtifactCollectionMembership_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "aliases":
+			out.Values[i] = ec._ArtifactCollectionMembership_aliases(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "artifactCollection":
+			out.Values[i] = ec._ArtifactCollectionMembership_artifactCollection(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "artifact":
+			out.Values[i] = ec._ArtifactCollectionMembership_artifact(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "files":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactCollectionMembership_files(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactCollectionPayloadImplementors = []string{"ArtifactCollectionPayload"}
+
+func (ec *executionContext) _ArtifactCollectionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactCollectionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactCollectionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactCollectionPayload")
+		case "artifactCollection":
+			out.Values[i] = ec._ArtifactCollectionPayload_artifactCollection(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._ArtifactCollectionPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactCollectionTagsPayloadImplementors = []string{"ArtifactCollectionTagsPayload"}
+
+func (ec *executionContext) _ArtifactCollectionTagsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactCollectionTagsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactCollectionTagsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactCollectionTagsPayload")
+		case "tags":
+			out.Values[i] = ec._ArtifactCollectionTagsPayload_tags(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationID":
+			out.Values[i] = ec._ArtifactCollectionTagsPayload_clientMutationID(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactConnectionImplementors = []string{"ArtifactConnection"}
+
+func (ec *executionContext) _ArtifactConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactConnection")
+		case "edges":
+			out.Values[i] = ec._ArtifactConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ArtifactConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._ArtifactConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactEdgeImplementors = []string{"ArtifactEdge"}
+
+func (ec *executionContext) _ArtifactEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactEdge")
+		case "node":
+			out.Values[i] = ec._ArtifactEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._ArtifactEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactManifestImplementors = []string{"ArtifactManifest"}
+
+func (ec *executionContext) _ArtifactManifest(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactManifest) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactManifestImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactManifest")
+		case "id":
+			out.Values[i] = ec._ArtifactManifest_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "digest":
+			out.Values[i] = ec._ArtifactManifest_digest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "file":
+			out.Values[i] = ec._ArtifactManifest_file(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactManifestFileImplementors = []string{"ArtifactManifestFile"}
+
+func (ec *executionContext) _ArtifactManifestFile(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactManifestFile) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactManifestFileImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactManifestFile")
+		case "id":
+			out.Values[i] = ec._ArtifactManifestFile_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._ArtifactManifestFile_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "displayName":
+			out.Values[i] = ec._ArtifactManifestFile_displayName(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "directUrl":
+			out.Values[i] = ec._ArtifactManifestFile_directUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "uploadUrl":
+			out.Values[i] = ec._ArtifactManifestFile_uploadUrl(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "uploadHeaders":
+			out.Values[i] = ec._ArtifactManifestFile_uploadHeaders(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactManifestPayloadImplementors = []string{"ArtifactManifestPayload"}
+
+func (ec *executionContext) _ArtifactManifestPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactManifestPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactManifestPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactManifestPayload")
+		case "artifactManifest":
+			out.Values[i] = ec._ArtifactManifestPayload_artifactManifest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._ArtifactManifestPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactMembershipConnectionImplementors = []string{"ArtifactMembershipConnection"}
+
+func (ec *executionContext) _ArtifactMembershipConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactMembershipConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactMembershipConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactMembershipConnection")
+		case "edges":
+			out.Values[i] = ec._ArtifactMembershipConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ArtifactMembershipConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactMembershipEdgeImplementors = []string{"ArtifactMembershipEdge"}
+
+func (ec *executionContext) _ArtifactMembershipEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactMembershipEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactMembershipEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactMembershipEdge")
+		case "node":
+			out.Values[i] = ec._ArtifactMembershipEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._ArtifactMembershipEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactPayloadImplementors = []string{"ArtifactPayload"}
+
+func (ec *executionContext) _ArtifactPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactPayload")
+		case "artifact":
+			out.Values[i] = ec._ArtifactPayload_artifact(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._ArtifactPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactPortfolioImplementors = []string{"ArtifactPortfolio", "ArtifactCollection"}
+
+func (ec *executionContext) _ArtifactPortfolio(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactPortfolio) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactPortfolioImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactPortfolio")
+		case "id":
+			out.Values[i] = ec._ArtifactPortfolio_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "name":
+			out.Values[i] = ec._ArtifactPortfolio_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "description":
+			out.Values[i] = ec._ArtifactPortfolio_description(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "state":
+			out.Values[i] = ec._ArtifactPortfolio_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._ArtifactPortfolio_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._ArtifactPortfolio_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "project":
+			out.Values[i] = ec._ArtifactPortfolio_project(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "defaultArtifactType":
+			out.Values[i] = ec._ArtifactPortfolio_defaultArtifactType(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "tags":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactPortfolio_tags(ctx, field, obj)
+				})
+		case "aliases":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactPortfolio_aliases(ctx, field, obj)
+				})
+		case "artifacts":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactPortfolio_artifacts(ctx, field, obj)
+				})
+		case "artifactMembership":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactPortfolio_artifactMembership(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactReferenceImplementors = []string{"ArtifactReference"}
+
+func (ec *executionContext) _ArtifactReference(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactReference) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactReferenceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactReference")
+		case "id":
+			out.Values[i] = ec._ArtifactReference_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactSequenceImplementors = []string{"ArtifactSequence", "ArtifactCollection"}
+
+func (ec *executionContext) _ArtifactSequence(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactSequence) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactSequenceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactSequence")
+		case "id":
+			out.Values[i] = ec._ArtifactSequence_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "name":
+			out.Values[i] = ec._ArtifactSequence_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "description":
+			out.Values[i] = ec._ArtifactSequence_description(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "state":
+			out.Values[i] = ec._ArtifactSequence_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._ArtifactSequence_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._ArtifactSequence_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "project":
+			out.Values[i] = ec._ArtifactSequence_project(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "defaultArtifactType":
+			out.Values[i] = ec._ArtifactSequence_defaultArtifactType(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "tags":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactSequence_tags(ctx, field, obj)
+				})
+		case "aliases":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactSequence_aliases(ctx, field, obj)
+				})
+		case "artifacts":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactSequence_artifacts(ctx, field, obj)
+				})
+		case "artifactMembership":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactSequence_artifactMembership(ctx, field, obj)
+				})
+		case "digestAlgorithm":
+			out.Values[i] = ec._ArtifactSequence_digestAlgorithm(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "latestArtifact":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactSequence_latestArtifact(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactSuccessPayloadImplementors = []string{"ArtifactSuccessPayload"}
+
+func (ec *executionContext) _ArtifactSuccessPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactSuccessPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactSuccessPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactSuccessPayload")
+		case "success":
+			out.Values[i] = ec._ArtifactSuccessPayload_success(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._ArtifactSuccessPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactTypeImplementors = []string{"ArtifactType"}
+
+func (ec *executionContext) _ArtifactType(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactType) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactTypeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactType")
+		case "id":
+			out.Values[i] = ec._ArtifactType_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "name":
+			out.Values[i] = ec._ArtifactType_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "description":
+			out.Values[i] = ec._ArtifactType_description(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._ArtifactType_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "artifactCollections":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactType_artifactCollections(ctx, field, obj)
+				})
+		case "artifactCollection":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactType_artifactCollection(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactTypeConnectionImplementors = []string{"ArtifactTypeConnection"}
+
+func (ec *executionContext) _ArtifactTypeConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactTypeConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactTypeConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactTypeConnection")
+		case "edges":
+			out.Values[i] = ec._ArtifactTypeConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ArtifactTypeConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactTypeEdgeImplementors = []string{"ArtifactTypeEdge"}
+
+func (ec *executionContext) _ArtifactTypeEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactTypeEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactTypeEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactTypeEdge")
+		case "node":
+			out.Values[i] = ec._ArtifactTypeEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._ArtifactTypeEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactUploadImplementors = []string{"ArtifactUpload"}
+
+func (ec *executionContext) _ArtifactUpload(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactUpload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactUploadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactUpload")
+		case "id":
+			out.Values[i] = ec._ArtifactUpload_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._ArtifactUpload_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "displayName":
+			out.Values[i] = ec._ArtifactUpload_displayName(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "storagePath":
+			out.Values[i] = ec._ArtifactUpload_storagePath(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "uploadUrl":
+			out.Values[i] = ec._ArtifactUpload_uploadUrl(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "uploadHeaders":
+			out.Values[i] = ec._ArtifactUpload_uploadHeaders(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "uploadMultipartUrls":
+			out.Values[i] = ec._ArtifactUpload_uploadMultipartUrls(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "artifact":
+			out.Values[i] = ec._ArtifactUpload_artifact(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactUploadConnectionImplementors = []string{"ArtifactUploadConnection"}
+
+func (ec *executionContext) _ArtifactUploadConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactUploadConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactUploadConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactUploadConnection")
+		case "edges":
+			out.Values[i] = ec._ArtifactUploadConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ArtifactUploadConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var artifactUploadEdgeImplementors = []string{"ArtifactUploadEdge"}
+
+func (ec *executionContext) _ArtifactUploadEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ArtifactUploadEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, artifactUploadEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArtifactUploadEdge")
+		case "node":
+			out.Values[i] = ec._ArtifactUploadEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._ArtifactUploadEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var clientIDMappingImplementors = []string{"ClientIDMapping"}
+
+func (ec *executionContext) _ClientIDMapping(ctx context.Context, sel ast.SelectionSet, obj *model.ClientIDMapping) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, clientIDMappingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ClientIDMapping")
+		case "serverID":
+			out.Values[i] = ec._ClientIDMapping_serverID(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var completeMultipartUploadArtifactPayloadImplementors = []string{"CompleteMultipartUploadArtifactPayload"}
+
+func (ec *executionContext) _CompleteMultipartUploadArtifactPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CompleteMultipartUploadArtifactPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, completeMultipartUploadArtifactPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CompleteMultipartUploadArtifactPayload")
+		case "digest":
+			out.Values[i] = ec._CompleteMultipartUploadArtifactPayload_digest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._CompleteMultipartUploadArtifactPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var createAgentPayloadImplementors = []string{"CreateAgentPayload"}
 
 func (ec *executionContext) _CreateAgentPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateAgentPayload) graphql.Marshaler {
@@ -19218,6 +31951,120 @@ func (ec *executionContext) _CreateAgentPayload(ctx context.Context, sel ast.Sel
 			}
 		case "clientMutationId":
 			out.Values[i] = ec._CreateAgentPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createArtifactFilesPayloadImplementors = []string{"CreateArtifactFilesPayload"}
+
+func (ec *executionContext) _CreateArtifactFilesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateArtifactFilesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createArtifactFilesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateArtifactFilesPayload")
+		case "files":
+			out.Values[i] = ec._CreateArtifactFilesPayload_files(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._CreateArtifactFilesPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createArtifactPayloadImplementors = []string{"CreateArtifactPayload"}
+
+func (ec *executionContext) _CreateArtifactPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateArtifactPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createArtifactPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateArtifactPayload")
+		case "artifact":
+			out.Values[i] = ec._CreateArtifactPayload_artifact(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._CreateArtifactPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createArtifactTypePayloadImplementors = []string{"CreateArtifactTypePayload"}
+
+func (ec *executionContext) _CreateArtifactTypePayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateArtifactTypePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createArtifactTypePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateArtifactTypePayload")
+		case "artifactType":
+			out.Values[i] = ec._CreateArtifactTypePayload_artifactType(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._CreateArtifactTypePayload_clientMutationId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -19547,6 +32394,44 @@ func (ec *executionContext) _DeleteApiKeyPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var deleteArtifactCollectionTagsPayloadImplementors = []string{"DeleteArtifactCollectionTagsPayload"}
+
+func (ec *executionContext) _DeleteArtifactCollectionTagsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteArtifactCollectionTagsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteArtifactCollectionTagsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteArtifactCollectionTagsPayload")
+		case "success":
+			out.Values[i] = ec._DeleteArtifactCollectionTagsPayload_success(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationID":
+			out.Values[i] = ec._DeleteArtifactCollectionTagsPayload_clientMutationID(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var deleteFilesPayloadImplementors = []string{"DeleteFilesPayload"}
 
 func (ec *executionContext) _DeleteFilesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteFilesPayload) graphql.Marshaler {
@@ -19837,6 +32722,12 @@ func (ec *executionContext) _Entity(ctx context.Context, sel ast.SelectionSet, o
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Entity_user(ctx, field, obj)
+				})
+		case "xxhashDigestsEnabled":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Entity_xxhashDigestsEnabled(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -20317,6 +33208,49 @@ func (ec *executionContext) _Invite(ctx context.Context, sel ast.SelectionSet, o
 	return out
 }
 
+var linkArtifactPayloadImplementors = []string{"LinkArtifactPayload"}
+
+func (ec *executionContext) _LinkArtifactPayload(ctx context.Context, sel ast.SelectionSet, obj *model.LinkArtifactPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, linkArtifactPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LinkArtifactPayload")
+		case "versionIndex":
+			out.Values[i] = ec._LinkArtifactPayload_versionIndex(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "artifactMembership":
+			out.Values[i] = ec._LinkArtifactPayload_artifactMembership(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._LinkArtifactPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var localVersionInfoImplementors = []string{"LocalVersionInfo"}
 
 func (ec *executionContext) _LocalVersionInfo(ctx context.Context, sel ast.SelectionSet, obj *model.LocalVersionInfo) graphql.Marshaler {
@@ -20546,6 +33480,160 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Mutation")
+		case "createArtifact":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createArtifact(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createArtifactManifest":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createArtifactManifest(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateArtifactManifest":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateArtifactManifest(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createArtifactFiles":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createArtifactFiles(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "completeMultipartUploadArtifact":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_completeMultipartUploadArtifact(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "refreshMultipartUploadUrls":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_refreshMultipartUploadUrls(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "commitArtifact":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_commitArtifact(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "useArtifact":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_useArtifact(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateArtifact":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateArtifact(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteArtifact":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteArtifact(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "addAliases":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_addAliases(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteAliases":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteAliases(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "linkArtifact":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_linkArtifact(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "unlinkArtifact":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_unlinkArtifact(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createArtifactType":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createArtifactType(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateArtifactSequence":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateArtifactSequence(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateArtifactPortfolio":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateArtifactPortfolio(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "moveArtifactSequence":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_moveArtifactSequence(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteArtifactSequence":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteArtifactSequence(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteArtifactPortfolio":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteArtifactPortfolio(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createArtifactCollectionTagAssignments":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createArtifactCollectionTagAssignments(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteArtifactCollectionTagAssignments":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteArtifactCollectionTagAssignments(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "createRunFiles":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createRunFiles(ctx, field)
@@ -21075,6 +34163,42 @@ func (ec *executionContext) _Project(ctx context.Context, sel ast.SelectionSet, 
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Project_allViews(ctx, field, obj)
 				})
+		case "artifactTypes":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Project_artifactTypes(ctx, field, obj)
+				})
+		case "artifactType":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Project_artifactType(ctx, field, obj)
+				})
+		case "artifactCollections":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Project_artifactCollections(ctx, field, obj)
+				})
+		case "artifactCollection":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Project_artifactCollection(ctx, field, obj)
+				})
+		case "artifact":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Project_artifact(ctx, field, obj)
+				})
+		case "artifactCollectionMembership":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Project_artifactCollectionMembership(ctx, field, obj)
+				})
 		case "sweep":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,
@@ -21217,6 +34341,24 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_serverInfo(ctx, field)
 				})
+		case "artifact":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_artifact(ctx, field)
+				})
+		case "artifactCollection":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_artifactCollection(ctx, field)
+				})
+		case "clientIDMapping":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_clientIDMapping(ctx, field)
+				})
 		case "project":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, false,
@@ -21272,6 +34414,44 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var refreshMultipartUploadUrlsPayloadImplementors = []string{"RefreshMultipartUploadUrlsPayload"}
+
+func (ec *executionContext) _RefreshMultipartUploadUrlsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RefreshMultipartUploadUrlsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refreshMultipartUploadUrlsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RefreshMultipartUploadUrlsPayload")
+		case "uploadUrlParts":
+			out.Values[i] = ec._RefreshMultipartUploadUrlsPayload_uploadUrlParts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._RefreshMultipartUploadUrlsPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -21371,7 +34551,7 @@ func (ec *executionContext) _RewindRunPayload(ctx context.Context, sel ast.Selec
 	return out
 }
 
-var runImplementors = []string{"Run"}
+var runImplementors = []string{"Run", "ArtifactCreator"}
 
 func (ec *executionContext) _Run(ctx context.Context, sel ast.SelectionSet, obj *model.Run) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, runImplementors)
@@ -21528,6 +34708,18 @@ func (ec *executionContext) _Run(ctx context.Context, sel ast.SelectionSet, obj 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Run_alerts(ctx, field, obj)
+				})
+		case "outputArtifacts":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_outputArtifacts(ctx, field, obj)
+				})
+		case "inputArtifacts":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Run_inputArtifacts(ctx, field, obj)
 				})
 		case "files":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
@@ -21885,6 +35077,82 @@ func (ec *executionContext) _RunInfo(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
+var runNodeConnectionImplementors = []string{"RunNodeConnection"}
+
+func (ec *executionContext) _RunNodeConnection(ctx context.Context, sel ast.SelectionSet, obj *model.RunNodeConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, runNodeConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RunNodeConnection")
+		case "edges":
+			out.Values[i] = ec._RunNodeConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._RunNodeConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var runNodeEdgeImplementors = []string{"RunNodeEdge"}
+
+func (ec *executionContext) _RunNodeEdge(ctx context.Context, sel ast.SelectionSet, obj *model.RunNodeEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, runNodeEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RunNodeEdge")
+		case "node":
+			out.Values[i] = ec._RunNodeEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._RunNodeEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var serverFeatureImplementors = []string{"ServerFeature"}
 
 func (ec *executionContext) _ServerFeature(ctx context.Context, sel ast.SelectionSet, obj *model.ServerFeature) graphql.Marshaler {
@@ -22220,6 +35488,125 @@ func (ec *executionContext) _SweepEdge(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var tagImplementors = []string{"Tag"}
+
+func (ec *executionContext) _Tag(ctx context.Context, sel ast.SelectionSet, obj *model.Tag) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, tagImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Tag")
+		case "id":
+			out.Values[i] = ec._Tag_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._Tag_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "attributes":
+			out.Values[i] = ec._Tag_attributes(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var tagConnectionImplementors = []string{"TagConnection"}
+
+func (ec *executionContext) _TagConnection(ctx context.Context, sel ast.SelectionSet, obj *model.TagConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, tagConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TagConnection")
+		case "edges":
+			out.Values[i] = ec._TagConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._TagConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var tagEdgeImplementors = []string{"TagEdge"}
+
+func (ec *executionContext) _TagEdge(ctx context.Context, sel ast.SelectionSet, obj *model.TagEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, tagEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TagEdge")
+		case "node":
+			out.Values[i] = ec._TagEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._TagEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var updateRunStatePayloadImplementors = []string{"UpdateRunStatePayload"}
 
 func (ec *executionContext) _UpdateRunStatePayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateRunStatePayload) graphql.Marshaler {
@@ -22277,6 +35664,82 @@ func (ec *executionContext) _UpdateUserPayload(ctx context.Context, sel ast.Sele
 		case "clientMutationId":
 			out.Values[i] = ec._UpdateUserPayload_clientMutationId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var uploadMultipartUrlsImplementors = []string{"UploadMultipartUrls"}
+
+func (ec *executionContext) _UploadMultipartUrls(ctx context.Context, sel ast.SelectionSet, obj *model.UploadMultipartUrls) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, uploadMultipartUrlsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UploadMultipartUrls")
+		case "uploadID":
+			out.Values[i] = ec._UploadMultipartUrls_uploadID(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "uploadUrlParts":
+			out.Values[i] = ec._UploadMultipartUrls_uploadUrlParts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var uploadUrlPartImplementors = []string{"UploadUrlPart"}
+
+func (ec *executionContext) _UploadUrlPart(ctx context.Context, sel ast.SelectionSet, obj *model.UploadURLPart) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, uploadUrlPartImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UploadUrlPart")
+		case "partNumber":
+			out.Values[i] = ec._UploadUrlPart_partNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "uploadUrl":
+			out.Values[i] = ec._UploadUrlPart_uploadUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -22478,7 +35941,7 @@ func (ec *executionContext) _UpsertViewPayload(ctx context.Context, sel ast.Sele
 	return out
 }
 
-var userImplementors = []string{"User"}
+var userImplementors = []string{"User", "ArtifactCreator"}
 
 func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj *model.User) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, userImplementors)
@@ -22630,6 +36093,92 @@ func (ec *executionContext) _UserEdge(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "cursor":
 			out.Values[i] = ec._UserEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var versionedArtifactConnectionImplementors = []string{"VersionedArtifactConnection"}
+
+func (ec *executionContext) _VersionedArtifactConnection(ctx context.Context, sel ast.SelectionSet, obj *model.VersionedArtifactConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, versionedArtifactConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VersionedArtifactConnection")
+		case "edges":
+			out.Values[i] = ec._VersionedArtifactConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._VersionedArtifactConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._VersionedArtifactConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var versionedArtifactEdgeImplementors = []string{"VersionedArtifactEdge"}
+
+func (ec *executionContext) _VersionedArtifactEdge(ctx context.Context, sel ast.SelectionSet, obj *model.VersionedArtifactEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, versionedArtifactEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VersionedArtifactEdge")
+		case "node":
+			out.Values[i] = ec._VersionedArtifactEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "version":
+			out.Values[i] = ec._VersionedArtifactEdge_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cursor":
+			out.Values[i] = ec._VersionedArtifactEdge_cursor(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -23171,6 +36720,11 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) unmarshalNAddAliasesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐAddAliasesInput(ctx context.Context, v any) (model.AddAliasesInput, error) {
+	res, err := ec.unmarshalInputAddAliasesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNAgent2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐAgent(ctx context.Context, sel ast.SelectionSet, v *model.Agent) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "Agent!")
@@ -23258,9 +36812,282 @@ func (ec *executionContext) marshalNApiKeyEdge2ᚖgithubᚗcomᚋkubewandbᚋkub
 	return ec._ApiKeyEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx context.Context, sel ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Artifact!")
+		return graphql.Null
+	}
+	return ec._Artifact(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNArtifactAlias2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ArtifactAlias) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNArtifactAlias2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAlias(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNArtifactAlias2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAlias(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactAlias) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactAlias!")
+		return graphql.Null
+	}
+	return ec._ArtifactAlias(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNArtifactAliasEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ArtifactAliasEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNArtifactAliasEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNArtifactAliasEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasEdge(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactAliasEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactAliasEdge!")
+		return graphql.Null
+	}
+	return ec._ArtifactAliasEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNArtifactAliasInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasInput(ctx context.Context, v any) (*model.ArtifactAliasInput, error) {
+	res, err := ec.unmarshalInputArtifactAliasInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx context.Context, sel ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactCollection!")
+		return graphql.Null
+	}
+	return ec._ArtifactCollection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNArtifactCollectionAliasInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionAliasInputᚄ(ctx context.Context, v any) ([]*model.ArtifactCollectionAliasInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.ArtifactCollectionAliasInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNArtifactCollectionAliasInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionAliasInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNArtifactCollectionAliasInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionAliasInput(ctx context.Context, v any) (*model.ArtifactCollectionAliasInput, error) {
+	res, err := ec.unmarshalInputArtifactCollectionAliasInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNArtifactCollectionEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ArtifactCollectionEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNArtifactCollectionEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNArtifactCollectionEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionEdge(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactCollectionEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactCollectionEdge!")
+		return graphql.Null
+	}
+	return ec._ArtifactCollectionEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNArtifactCollectionState2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionState(ctx context.Context, v any) (model.ArtifactCollectionState, error) {
+	var res model.ArtifactCollectionState
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNArtifactCollectionState2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionState(ctx context.Context, sel ast.SelectionSet, v model.ArtifactCollectionState) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) marshalNArtifactEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ArtifactEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNArtifactEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNArtifactEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactEdge(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactEdge!")
+		return graphql.Null
+	}
+	return ec._ArtifactEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNArtifactManifest2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifest(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactManifest) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactManifest!")
+		return graphql.Null
+	}
+	return ec._ArtifactManifest(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNArtifactManifestEntryInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestEntryInput(ctx context.Context, v any) (*model.ArtifactManifestEntryInput, error) {
+	res, err := ec.unmarshalInputArtifactManifestEntryInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNArtifactManifestFile2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestFile(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactManifestFile) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactManifestFile!")
+		return graphql.Null
+	}
+	return ec._ArtifactManifestFile(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNArtifactMembershipEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactMembershipEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ArtifactMembershipEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNArtifactMembershipEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactMembershipEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNArtifactMembershipEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactMembershipEdge(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactMembershipEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactMembershipEdge!")
+		return graphql.Null
+	}
+	return ec._ArtifactMembershipEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNArtifactSequence2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSequence(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactSequence) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactSequence!")
+		return graphql.Null
+	}
+	return ec._ArtifactSequence(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNArtifactState2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactState(ctx context.Context, v any) (model.ArtifactState, error) {
+	var res model.ArtifactState
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNArtifactState2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactState(ctx context.Context, sel ast.SelectionSet, v model.ArtifactState) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) marshalNArtifactType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactType(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactType) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactType!")
+		return graphql.Null
+	}
+	return ec._ArtifactType(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNArtifactTypeEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactTypeEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ArtifactTypeEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNArtifactTypeEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactTypeEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNArtifactTypeEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactTypeEdge(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactTypeEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactTypeEdge!")
+		return graphql.Null
+	}
+	return ec._ArtifactTypeEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNArtifactTypeInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactTypeInput(ctx context.Context, v any) (*model.ArtifactTypeInput, error) {
 	res, err := ec.unmarshalInputArtifactTypeInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNArtifactUploadConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactUploadConnection(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactUploadConnection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactUploadConnection!")
+		return graphql.Null
+	}
+	return ec._ArtifactUploadConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNArtifactUploadEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactUploadEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ArtifactUploadEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNArtifactUploadEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactUploadEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNArtifactUploadEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactUploadEdge(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactUploadEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ArtifactUploadEdge!")
+		return graphql.Null
+	}
+	return ec._ArtifactUploadEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (bool, error) {
@@ -23277,8 +37104,72 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNCommitArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCommitArtifactInput(ctx context.Context, v any) (model.CommitArtifactInput, error) {
+	res, err := ec.unmarshalInputCommitArtifactInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCompleteMultipartAction2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCompleteMultipartAction(ctx context.Context, v any) (model.CompleteMultipartAction, error) {
+	var res model.CompleteMultipartAction
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCompleteMultipartAction2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCompleteMultipartAction(ctx context.Context, sel ast.SelectionSet, v model.CompleteMultipartAction) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNCompleteMultipartUploadArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCompleteMultipartUploadArtifactInput(ctx context.Context, v any) (model.CompleteMultipartUploadArtifactInput, error) {
+	res, err := ec.unmarshalInputCompleteMultipartUploadArtifactInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCreateAgentInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateAgentInput(ctx context.Context, v any) (model.CreateAgentInput, error) {
 	res, err := ec.unmarshalInputCreateAgentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateArtifactCollectionTagAssignmentsInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactCollectionTagAssignmentsInput(ctx context.Context, v any) (model.CreateArtifactCollectionTagAssignmentsInput, error) {
+	res, err := ec.unmarshalInputCreateArtifactCollectionTagAssignmentsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateArtifactFileSpecInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactFileSpecInputᚄ(ctx context.Context, v any) ([]*model.CreateArtifactFileSpecInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.CreateArtifactFileSpecInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNCreateArtifactFileSpecInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactFileSpecInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNCreateArtifactFileSpecInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactFileSpecInput(ctx context.Context, v any) (*model.CreateArtifactFileSpecInput, error) {
+	res, err := ec.unmarshalInputCreateArtifactFileSpecInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateArtifactFilesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactFilesInput(ctx context.Context, v any) (model.CreateArtifactFilesInput, error) {
+	res, err := ec.unmarshalInputCreateArtifactFilesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactInput(ctx context.Context, v any) (model.CreateArtifactInput, error) {
+	res, err := ec.unmarshalInputCreateArtifactInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateArtifactManifestInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactManifestInput(ctx context.Context, v any) (model.CreateArtifactManifestInput, error) {
+	res, err := ec.unmarshalInputCreateArtifactManifestInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateArtifactTypeInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactTypeInput(ctx context.Context, v any) (model.CreateArtifactTypeInput, error) {
+	res, err := ec.unmarshalInputCreateArtifactTypeInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -23344,8 +37235,33 @@ func (ec *executionContext) marshalNDateTime2ᚖtimeᚐTime(ctx context.Context,
 	return res
 }
 
+func (ec *executionContext) unmarshalNDeleteAliasesInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteAliasesInput(ctx context.Context, v any) (model.DeleteAliasesInput, error) {
+	res, err := ec.unmarshalInputDeleteAliasesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNDeleteApiKeyInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteAPIKeyInput(ctx context.Context, v any) (model.DeleteAPIKeyInput, error) {
 	res, err := ec.unmarshalInputDeleteApiKeyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeleteArtifactCollectionTagAssignmentsInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactCollectionTagAssignmentsInput(ctx context.Context, v any) (model.DeleteArtifactCollectionTagAssignmentsInput, error) {
+	res, err := ec.unmarshalInputDeleteArtifactCollectionTagAssignmentsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeleteArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactInput(ctx context.Context, v any) (model.DeleteArtifactInput, error) {
+	res, err := ec.unmarshalInputDeleteArtifactInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeleteArtifactPortfolioInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactPortfolioInput(ctx context.Context, v any) (model.DeleteArtifactPortfolioInput, error) {
+	res, err := ec.unmarshalInputDeleteArtifactPortfolioInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeleteArtifactSequenceInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactSequenceInput(ctx context.Context, v any) (model.DeleteArtifactSequenceInput, error) {
+	res, err := ec.unmarshalInputDeleteArtifactSequenceInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -23650,6 +37566,11 @@ func (ec *executionContext) marshalNJSONString2ᚕstringᚄ(ctx context.Context,
 	return ret
 }
 
+func (ec *executionContext) unmarshalNLinkArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLinkArtifactInput(ctx context.Context, v any) (model.LinkArtifactInput, error) {
+	res, err := ec.unmarshalInputLinkArtifactInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNLogLine2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLogLine(ctx context.Context, sel ast.SelectionSet, v *model.LogLine) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "LogLine!")
@@ -23684,6 +37605,11 @@ func (ec *executionContext) marshalNLogLineEdge2ᚖgithubᚗcomᚋkubewandbᚋku
 
 func (ec *executionContext) unmarshalNMarkRunFilesUploadedInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMarkRunFilesUploadedInput(ctx context.Context, v any) (model.MarkRunFilesUploadedInput, error) {
 	res, err := ec.unmarshalInputMarkRunFilesUploadedInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNMoveArtifactSequenceInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐMoveArtifactSequenceInput(ctx context.Context, v any) (model.MoveArtifactSequenceInput, error) {
+	res, err := ec.unmarshalInputMoveArtifactSequenceInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -23788,6 +37714,11 @@ func (ec *executionContext) marshalNProjectEdge2ᚖgithubᚗcomᚋkubewandbᚋku
 	return ec._ProjectEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRefreshMultipartUploadUrlsInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRefreshMultipartUploadUrlsInput(ctx context.Context, v any) (model.RefreshMultipartUploadUrlsInput, error) {
+	res, err := ec.unmarshalInputRefreshMultipartUploadUrlsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNRenameProjectInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRenameProjectInput(ctx context.Context, v any) (model.RenameProjectInput, error) {
 	res, err := ec.unmarshalInputRenameProjectInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -23876,6 +37807,30 @@ func (ec *executionContext) marshalNRunFileUpload2ᚖgithubᚗcomᚋkubewandbᚋ
 		return graphql.Null
 	}
 	return ec._RunFileUpload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRunNodeEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunNodeEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.RunNodeEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRunNodeEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunNodeEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRunNodeEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunNodeEdge(ctx context.Context, sel ast.SelectionSet, v *model.RunNodeEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RunNodeEdge!")
+		return graphql.Null
+	}
+	return ec._RunNodeEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNServerFeature2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerFeatureᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ServerFeature) graphql.Marshaler {
@@ -23982,6 +37937,106 @@ func (ec *executionContext) marshalNSweepEdge2ᚖgithubᚗcomᚋkubewandbᚋkube
 	return ec._SweepEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNTag2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Tag) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTag2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTag(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTag2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTag(ctx context.Context, sel ast.SelectionSet, v *model.Tag) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Tag!")
+		return graphql.Null
+	}
+	return ec._Tag(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNTagConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagConnection(ctx context.Context, sel ast.SelectionSet, v *model.TagConnection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TagConnection!")
+		return graphql.Null
+	}
+	return ec._TagConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNTagEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.TagEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTagEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTagEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagEdge(ctx context.Context, sel ast.SelectionSet, v *model.TagEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TagEdge!")
+		return graphql.Null
+	}
+	return ec._TagEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNTagInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInputᚄ(ctx context.Context, v any) ([]*model.TagInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.TagInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTagInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNTagInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInput(ctx context.Context, v any) (*model.TagInput, error) {
+	res, err := ec.unmarshalInputTagInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUnlinkArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUnlinkArtifactInput(ctx context.Context, v any) (model.UnlinkArtifactInput, error) {
+	res, err := ec.unmarshalInputUnlinkArtifactInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateArtifactInput(ctx context.Context, v any) (model.UpdateArtifactInput, error) {
+	res, err := ec.unmarshalInputUpdateArtifactInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateArtifactManifestInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateArtifactManifestInput(ctx context.Context, v any) (model.UpdateArtifactManifestInput, error) {
+	res, err := ec.unmarshalInputUpdateArtifactManifestInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateArtifactPortfolioInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateArtifactPortfolioInput(ctx context.Context, v any) (model.UpdateArtifactPortfolioInput, error) {
+	res, err := ec.unmarshalInputUpdateArtifactPortfolioInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateArtifactSequenceInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateArtifactSequenceInput(ctx context.Context, v any) (model.UpdateArtifactSequenceInput, error) {
+	res, err := ec.unmarshalInputUpdateArtifactSequenceInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNUpdateRunStateInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateRunStateInput(ctx context.Context, v any) (model.UpdateRunStateInput, error) {
 	res, err := ec.unmarshalInputUpdateRunStateInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -23990,6 +38045,49 @@ func (ec *executionContext) unmarshalNUpdateRunStateInput2githubᚗcomᚋkubewan
 func (ec *executionContext) unmarshalNUpdateUserInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateUserInput(ctx context.Context, v any) (model.UpdateUserInput, error) {
 	res, err := ec.unmarshalInputUpdateUserInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUploadPartsInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadPartsInputᚄ(ctx context.Context, v any) ([]*model.UploadPartsInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.UploadPartsInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNUploadPartsInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadPartsInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNUploadPartsInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadPartsInput(ctx context.Context, v any) (*model.UploadPartsInput, error) {
+	res, err := ec.unmarshalInputUploadPartsInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUploadUrlPart2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadURLPartᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.UploadURLPart) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNUploadUrlPart2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadURLPart(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNUploadUrlPart2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadURLPart(ctx context.Context, sel ast.SelectionSet, v *model.UploadURLPart) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UploadUrlPart!")
+		return graphql.Null
+	}
+	return ec._UploadUrlPart(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpsertBucketInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpsertBucketInput(ctx context.Context, v any) (model.UpsertBucketInput, error) {
@@ -24009,6 +38107,11 @@ func (ec *executionContext) unmarshalNUpsertSweepInput2githubᚗcomᚋkubewandb�
 
 func (ec *executionContext) unmarshalNUpsertViewInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpsertViewInput(ctx context.Context, v any) (model.UpsertViewInput, error) {
 	res, err := ec.unmarshalInputUpsertViewInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUseArtifactInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUseArtifactInput(ctx context.Context, v any) (model.UseArtifactInput, error) {
+	res, err := ec.unmarshalInputUseArtifactInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -24042,6 +38145,30 @@ func (ec *executionContext) marshalNUserEdge2ᚖgithubᚗcomᚋkubewandbᚋkubew
 		return graphql.Null
 	}
 	return ec._UserEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNVersionedArtifactEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐVersionedArtifactEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.VersionedArtifactEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNVersionedArtifactEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐVersionedArtifactEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNVersionedArtifactEdge2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐVersionedArtifactEdge(ctx context.Context, sel ast.SelectionSet, v *model.VersionedArtifactEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "VersionedArtifactEdge!")
+		return graphql.Null
+	}
+	return ec._VersionedArtifactEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNViewEdge2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐViewEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ViewEdge) graphql.Marshaler {
@@ -24254,6 +38381,214 @@ func (ec *executionContext) marshalOApiKeyConnection2ᚖgithubᚗcomᚋkubewandb
 	return ec._ApiKeyConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx context.Context, sel ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Artifact(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactAlias2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAlias(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactAlias) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactAlias(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactAliasConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasConnection(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactAliasConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactAliasConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOArtifactAliasInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasInputᚄ(ctx context.Context, v any) ([]*model.ArtifactAliasInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.ArtifactAliasInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNArtifactAliasInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactAliasInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOArtifactCollection2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollection(ctx context.Context, sel ast.SelectionSet, v model.ArtifactCollection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactCollection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactCollectionConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionConnection(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactCollectionConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactCollectionConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactCollectionMembership2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionMembership(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactCollectionMembership) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactCollectionMembership(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactCollectionPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionPayload(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactCollectionPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactCollectionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactCollectionTagsPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCollectionTagsPayload(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactCollectionTagsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactCollectionTagsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactConnection(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactCreator2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactCreator(ctx context.Context, sel ast.SelectionSet, v model.ArtifactCreator) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactCreator(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOArtifactDigestAlgorithm2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactDigestAlgorithm(ctx context.Context, v any) (*model.ArtifactDigestAlgorithm, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(model.ArtifactDigestAlgorithm)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOArtifactDigestAlgorithm2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactDigestAlgorithm(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactDigestAlgorithm) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
+func (ec *executionContext) marshalOArtifactManifest2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifest(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactManifest) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactManifest(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOArtifactManifestEntryInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestEntryInputᚄ(ctx context.Context, v any) ([]*model.ArtifactManifestEntryInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.ArtifactManifestEntryInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNArtifactManifestEntryInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestEntryInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOArtifactManifestPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestPayload(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactManifestPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactManifestPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOArtifactManifestType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestType(ctx context.Context, v any) (*model.ArtifactManifestType, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(model.ArtifactManifestType)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOArtifactManifestType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactManifestType(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactManifestType) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
+func (ec *executionContext) marshalOArtifactMembershipConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactMembershipConnection(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactMembershipConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactMembershipConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactPayload(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactReference2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactReference(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactReference) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactReference(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOArtifactStorageLayout2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactStorageLayout(ctx context.Context, v any) (*model.ArtifactStorageLayout, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(model.ArtifactStorageLayout)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOArtifactStorageLayout2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactStorageLayout(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactStorageLayout) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
+func (ec *executionContext) marshalOArtifactSuccessPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSuccessPayload(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactSuccessPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactSuccessPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactType2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactType(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactType) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactType(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOArtifactTypeConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactTypeConnection(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactTypeConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactTypeConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOArtifactTypeInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactTypeInputᚄ(ctx context.Context, v any) ([]*model.ArtifactTypeInput, error) {
 	if v == nil {
 		return nil, nil
@@ -24269,6 +38604,13 @@ func (ec *executionContext) unmarshalOArtifactTypeInput2ᚕᚖgithubᚗcomᚋkub
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) marshalOArtifactUpload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactUpload(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactUpload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactUpload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {
@@ -24301,11 +38643,46 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) marshalOClientIDMapping2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐClientIDMapping(ctx context.Context, sel ast.SelectionSet, v *model.ClientIDMapping) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ClientIDMapping(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCompleteMultipartUploadArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCompleteMultipartUploadArtifactPayload(ctx context.Context, sel ast.SelectionSet, v *model.CompleteMultipartUploadArtifactPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CompleteMultipartUploadArtifactPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCreateAgentPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateAgentPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateAgentPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CreateAgentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreateArtifactFilesPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactFilesPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateArtifactFilesPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateArtifactFilesPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreateArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateArtifactPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateArtifactPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreateArtifactTypePayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateArtifactTypePayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateArtifactTypePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateArtifactTypePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOCreateCustomChartPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐCreateCustomChartPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateCustomChartPayload) graphql.Marshaler {
@@ -24380,6 +38757,13 @@ func (ec *executionContext) marshalODeleteApiKeyPayload2ᚖgithubᚗcomᚋkubewa
 		return graphql.Null
 	}
 	return ec._DeleteApiKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeleteArtifactCollectionTagsPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteArtifactCollectionTagsPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteArtifactCollectionTagsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteArtifactCollectionTagsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalODeleteFilesPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteFilesPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteFilesPayload) graphql.Marshaler {
@@ -24603,6 +38987,13 @@ func (ec *executionContext) marshalOJSONString2ᚖstring(ctx context.Context, se
 	return res
 }
 
+func (ec *executionContext) marshalOLinkArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLinkArtifactPayload(ctx context.Context, sel ast.SelectionSet, v *model.LinkArtifactPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LinkArtifactPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOLocalVersionInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐLocalVersionInfo(ctx context.Context, sel ast.SelectionSet, v *model.LocalVersionInfo) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -24684,6 +39075,13 @@ func (ec *executionContext) unmarshalORateLimitsInput2ᚖgithubᚗcomᚋkubewand
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalORefreshMultipartUploadUrlsPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRefreshMultipartUploadUrlsPayload(ctx context.Context, sel ast.SelectionSet, v *model.RefreshMultipartUploadUrlsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RefreshMultipartUploadUrlsPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalORenameProjectPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRenameProjectPayload(ctx context.Context, sel ast.SelectionSet, v *model.RenameProjectPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -24717,6 +39115,13 @@ func (ec *executionContext) marshalORunInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewa
 		return graphql.Null
 	}
 	return ec._RunInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORunNodeConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐRunNodeConnection(ctx context.Context, sel ast.SelectionSet, v *model.RunNodeConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RunNodeConnection(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOServerInfo2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerInfo(ctx context.Context, sel ast.SelectionSet, v *model.ServerInfo) graphql.Marshaler {
@@ -24812,6 +39217,23 @@ func (ec *executionContext) marshalOSweepConnection2ᚖgithubᚗcomᚋkubewandb�
 	return ec._SweepConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOTagInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInputᚄ(ctx context.Context, v any) ([]*model.TagInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.TagInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTagInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐTagInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalOUpdateRunStatePayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateRunStatePayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateRunStatePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -24824,6 +39246,30 @@ func (ec *executionContext) marshalOUpdateUserPayload2ᚖgithubᚗcomᚋkubewand
 		return graphql.Null
 	}
 	return ec._UpdateUserPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUploadMultipartUrls2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadMultipartUrls(ctx context.Context, sel ast.SelectionSet, v *model.UploadMultipartUrls) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UploadMultipartUrls(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOUploadPartsInput2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadPartsInputᚄ(ctx context.Context, v any) ([]*model.UploadPartsInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.UploadPartsInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNUploadPartsInput2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUploadPartsInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) marshalOUpsertBucketPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpsertBucketPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpsertBucketPayload) graphql.Marshaler {
@@ -24866,6 +39312,13 @@ func (ec *executionContext) marshalOUserConnection2ᚖgithubᚗcomᚋkubewandb�
 		return graphql.Null
 	}
 	return ec._UserConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOVersionedArtifactConnection2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐVersionedArtifactConnection(ctx context.Context, sel ast.SelectionSet, v *model.VersionedArtifactConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._VersionedArtifactConnection(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOView2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐView(ctx context.Context, sel ast.SelectionSet, v *model.View) graphql.Marshaler {

@@ -26,6 +26,22 @@ func serverInfo() *model.ServerInfo {
 			OutOfDate: false, LatestVersionString: instance, VersionOnThisInstanceString: instance,
 		},
 		// The client takes a feature that is not named as off.
-		Features: []*model.ServerFeature{},
+		Features: features(),
 	}
+}
+
+// enabled are the features that this server has. Clients of before 0.22 ask for those of the last line.
+var enabled = [...]string{
+	"ARTIFACT_COLLECTIONS_FILTERING_SORTING", "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE",
+	"ARTIFACT_V2_DOWNLOAD_HANDLER_SUPPORTS_ARTIFACT_ID", "USE_ARTIFACT_WITH_ENTITY_AND_PROJECT_INFORMATION",
+	"TOTAL_COUNT_IN_FILE_CONNECTION",
+	"ARTIFACT_TAGS", "CLIENT_IDS", "PROJECT_ARTIFACT_COLLECTION_MEMBERSHIP", "ARTIFACT_COLLECTION_MEMBERSHIP_FILES",
+}
+
+func features() []*model.ServerFeature {
+	list := make([]*model.ServerFeature, len(enabled))
+	for i, name := range enabled {
+		list[i] = &model.ServerFeature{Name: name, IsEnabled: true}
+	}
+	return list
 }

@@ -11,6 +11,16 @@ import (
 	"time"
 )
 
+type ArtifactCreator interface {
+	IsArtifactCreator()
+}
+
+type AddAliasesInput struct {
+	ArtifactID       string                          `json:"artifactID"`
+	Aliases          []*ArtifactCollectionAliasInput `json:"aliases"`
+	ClientMutationID *string                         `json:"clientMutationId,omitempty"`
+}
+
 type AgentConnection struct {
 	Edges    []*AgentEdge `json:"edges"`
 	PageInfo *PageInfo    `json:"pageInfo"`
@@ -54,9 +64,173 @@ type APIKeyEdge struct {
 	Cursor string  `json:"cursor"`
 }
 
+type ArtifactAliasConnection struct {
+	Edges    []*ArtifactAliasEdge `json:"edges"`
+	PageInfo *PageInfo            `json:"pageInfo"`
+}
+
+type ArtifactAliasEdge struct {
+	Node   *ArtifactAlias `json:"node,omitempty"`
+	Cursor string         `json:"cursor"`
+}
+
+type ArtifactAliasInput struct {
+	Alias                  string `json:"alias"`
+	ArtifactCollectionName string `json:"artifactCollectionName"`
+}
+
+type ArtifactCollectionAliasInput struct {
+	Alias                  string `json:"alias"`
+	ArtifactCollectionName string `json:"artifactCollectionName"`
+	EntityName             string `json:"entityName"`
+	ProjectName            string `json:"projectName"`
+}
+
+type ArtifactCollectionConnection struct {
+	Edges      []*ArtifactCollectionEdge `json:"edges"`
+	PageInfo   *PageInfo                 `json:"pageInfo"`
+	TotalCount int                       `json:"totalCount"`
+}
+
+type ArtifactCollectionEdge struct {
+	Node   ArtifactCollection `json:"node,omitempty"`
+	Cursor string             `json:"cursor"`
+}
+
+type ArtifactCollectionPayload struct {
+	ArtifactCollection ArtifactCollection `json:"artifactCollection"`
+	ClientMutationID   *string            `json:"clientMutationId,omitempty"`
+}
+
+type ArtifactCollectionTagsPayload struct {
+	Tags             []*Tag  `json:"tags"`
+	ClientMutationID *string `json:"clientMutationID,omitempty"`
+}
+
+type ArtifactConnection struct {
+	Edges      []*ArtifactEdge `json:"edges"`
+	PageInfo   *PageInfo       `json:"pageInfo"`
+	TotalCount int             `json:"totalCount"`
+}
+
+type ArtifactEdge struct {
+	Node   *Artifact `json:"node,omitempty"`
+	Cursor string    `json:"cursor"`
+}
+
+type ArtifactManifest struct {
+	ID     string                `json:"id"`
+	Digest *string               `json:"digest,omitempty"`
+	File   *ArtifactManifestFile `json:"file"`
+}
+
+type ArtifactManifestEntryInput struct {
+	Name            string  `json:"name"`
+	Digest          *string `json:"digest,omitempty"`
+	Ref             *string `json:"ref,omitempty"`
+	Size            *int64  `json:"size,omitempty"`
+	BirthArtifactID *string `json:"birthArtifactID,omitempty"`
+}
+
+// The file that a manifest is.
+type ArtifactManifestFile struct {
+	ID            string   `json:"id"`
+	Name          string   `json:"name"`
+	DisplayName   string   `json:"displayName"`
+	DirectURL     string   `json:"directUrl"`
+	UploadURL     *string  `json:"uploadUrl,omitempty"`
+	UploadHeaders []string `json:"uploadHeaders"`
+}
+
+type ArtifactManifestPayload struct {
+	ArtifactManifest *ArtifactManifest `json:"artifactManifest"`
+	ClientMutationID *string           `json:"clientMutationId,omitempty"`
+}
+
+type ArtifactMembershipConnection struct {
+	Edges    []*ArtifactMembershipEdge `json:"edges"`
+	PageInfo *PageInfo                 `json:"pageInfo"`
+}
+
+type ArtifactMembershipEdge struct {
+	Node   *ArtifactCollectionMembership `json:"node,omitempty"`
+	Cursor string                        `json:"cursor"`
+}
+
+type ArtifactPayload struct {
+	Artifact         *Artifact `json:"artifact"`
+	ClientMutationID *string   `json:"clientMutationId,omitempty"`
+}
+
+type ArtifactReference struct {
+	ID string `json:"id"`
+}
+
+type ArtifactSuccessPayload struct {
+	Success          bool    `json:"success"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type ArtifactTypeConnection struct {
+	Edges    []*ArtifactTypeEdge `json:"edges"`
+	PageInfo *PageInfo           `json:"pageInfo"`
+}
+
+type ArtifactTypeEdge struct {
+	Node   *ArtifactType `json:"node,omitempty"`
+	Cursor string        `json:"cursor"`
+}
+
 type ArtifactTypeInput struct {
 	Name        string  `json:"name"`
 	Description *string `json:"description,omitempty"`
+}
+
+// A file that is about to be uploaded.
+type ArtifactUpload struct {
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+	DisplayName string  `json:"displayName"`
+	StoragePath *string `json:"storagePath,omitempty"`
+	// Null where the bytes are stored already.
+	UploadURL           *string              `json:"uploadUrl,omitempty"`
+	UploadHeaders       []string             `json:"uploadHeaders"`
+	UploadMultipartUrls *UploadMultipartUrls `json:"uploadMultipartUrls,omitempty"`
+	// The version that the bytes were uploaded for.
+	Artifact *ArtifactReference `json:"artifact,omitempty"`
+}
+
+type ArtifactUploadConnection struct {
+	Edges    []*ArtifactUploadEdge `json:"edges"`
+	PageInfo *PageInfo             `json:"pageInfo"`
+}
+
+type ArtifactUploadEdge struct {
+	Node   *ArtifactUpload `json:"node,omitempty"`
+	Cursor string          `json:"cursor"`
+}
+
+type ClientIDMapping struct {
+	ServerID string `json:"serverID"`
+}
+
+type CommitArtifactInput struct {
+	ArtifactID       string  `json:"artifactID"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CompleteMultipartUploadArtifactInput struct {
+	CompleteMultipartAction CompleteMultipartAction `json:"completeMultipartAction"`
+	CompletedParts          []*UploadPartsInput     `json:"completedParts"`
+	ArtifactID              string                  `json:"artifactID"`
+	StoragePath             string                  `json:"storagePath"`
+	UploadID                string                  `json:"uploadID"`
+	ClientMutationID        *string                 `json:"clientMutationId,omitempty"`
+}
+
+type CompleteMultipartUploadArtifactPayload struct {
+	Digest           *string `json:"digest,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 type CreateAgentInput struct {
@@ -71,6 +245,90 @@ type CreateAgentInput struct {
 type CreateAgentPayload struct {
 	Agent            *Agent  `json:"agent,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateArtifactCollectionTagAssignmentsInput struct {
+	EntityName             string      `json:"entityName"`
+	ProjectName            string      `json:"projectName"`
+	ArtifactCollectionName string      `json:"artifactCollectionName"`
+	Tags                   []*TagInput `json:"tags"`
+	ClientMutationID       *string     `json:"clientMutationID,omitempty"`
+}
+
+type CreateArtifactFileSpecInput struct {
+	ArtifactID         string              `json:"artifactID"`
+	Name               string              `json:"name"`
+	Md5                string              `json:"md5"`
+	Mimetype           *string             `json:"mimetype,omitempty"`
+	ArtifactManifestID *string             `json:"artifactManifestID,omitempty"`
+	UploadPartsInput   []*UploadPartsInput `json:"uploadPartsInput,omitempty"`
+}
+
+type CreateArtifactFilesInput struct {
+	ArtifactFiles    []*CreateArtifactFileSpecInput `json:"artifactFiles"`
+	StorageLayout    *ArtifactStorageLayout         `json:"storageLayout,omitempty"`
+	CloudRegionID    *string                        `json:"cloudRegionID,omitempty"`
+	ClientMutationID *string                        `json:"clientMutationId,omitempty"`
+}
+
+type CreateArtifactFilesPayload struct {
+	Files            *ArtifactUploadConnection `json:"files"`
+	ClientMutationID *string                   `json:"clientMutationId,omitempty"`
+}
+
+type CreateArtifactInput struct {
+	EntityName             string  `json:"entityName"`
+	ProjectName            string  `json:"projectName"`
+	RunName                *string `json:"runName,omitempty"`
+	ArtifactTypeName       string  `json:"artifactTypeName"`
+	ArtifactCollectionName *string `json:"artifactCollectionName,omitempty"`
+	// The first is the one; clients send either this or artifactCollectionName.
+	ArtifactCollectionNames   []string                 `json:"artifactCollectionNames,omitempty"`
+	Digest                    string                   `json:"digest"`
+	DigestAlgorithm           *ArtifactDigestAlgorithm `json:"digestAlgorithm,omitempty"`
+	Description               *string                  `json:"description,omitempty"`
+	Aliases                   []*ArtifactAliasInput    `json:"aliases,omitempty"`
+	Tags                      []*TagInput              `json:"tags,omitempty"`
+	Metadata                  *string                  `json:"metadata,omitempty"`
+	TTLDurationSeconds        *int64                   `json:"ttlDurationSeconds,omitempty"`
+	HistoryStep               *int64                   `json:"historyStep,omitempty"`
+	EnableDigestDeduplication *bool                    `json:"enableDigestDeduplication,omitempty"`
+	DistributedID             *string                  `json:"distributedID,omitempty"`
+	ClientID                  *string                  `json:"clientID,omitempty"`
+	SequenceClientID          *string                  `json:"sequenceClientID,omitempty"`
+	StorageRegion             *string                  `json:"storageRegion,omitempty"`
+	Labels                    *string                  `json:"labels,omitempty"`
+	ClientMutationID          *string                  `json:"clientMutationId,omitempty"`
+}
+
+type CreateArtifactManifestInput struct {
+	ArtifactID       string                `json:"artifactID"`
+	BaseArtifactID   *string               `json:"baseArtifactID,omitempty"`
+	Name             string                `json:"name"`
+	Digest           string                `json:"digest"`
+	EntityName       *string               `json:"entityName,omitempty"`
+	ProjectName      *string               `json:"projectName,omitempty"`
+	RunName          *string               `json:"runName,omitempty"`
+	Type             *ArtifactManifestType `json:"type,omitempty"`
+	ClientMutationID *string               `json:"clientMutationId,omitempty"`
+}
+
+type CreateArtifactPayload struct {
+	Artifact         *Artifact `json:"artifact"`
+	ClientMutationID *string   `json:"clientMutationId,omitempty"`
+}
+
+type CreateArtifactTypeInput struct {
+	EntityName       *string `json:"entityName,omitempty"`
+	ProjectName      *string `json:"projectName,omitempty"`
+	Name             string  `json:"name"`
+	Description      *string `json:"description,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type CreateArtifactTypePayload struct {
+	ArtifactType     *ArtifactType `json:"artifactType"`
+	ClientMutationID *string       `json:"clientMutationId,omitempty"`
 }
 
 type CreateCustomChartInput struct {
@@ -161,6 +419,12 @@ type CustomChart struct {
 	ID string `json:"id"`
 }
 
+type DeleteAliasesInput struct {
+	ArtifactID       string                          `json:"artifactID"`
+	Aliases          []*ArtifactCollectionAliasInput `json:"aliases"`
+	ClientMutationID *string                         `json:"clientMutationId,omitempty"`
+}
+
 type DeleteAPIKeyInput struct {
 	ID               string  `json:"id"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
@@ -169,6 +433,35 @@ type DeleteAPIKeyInput struct {
 type DeleteAPIKeyPayload struct {
 	Success          *bool   `json:"success,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteArtifactCollectionTagAssignmentsInput struct {
+	EntityName             string      `json:"entityName"`
+	ProjectName            string      `json:"projectName"`
+	ArtifactCollectionName string      `json:"artifactCollectionName"`
+	Tags                   []*TagInput `json:"tags"`
+	ClientMutationID       *string     `json:"clientMutationID,omitempty"`
+}
+
+type DeleteArtifactCollectionTagsPayload struct {
+	Success          bool    `json:"success"`
+	ClientMutationID *string `json:"clientMutationID,omitempty"`
+}
+
+type DeleteArtifactInput struct {
+	ArtifactID       string  `json:"artifactID"`
+	DeleteAliases    *bool   `json:"deleteAliases,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteArtifactPortfolioInput struct {
+	ArtifactPortfolioID string  `json:"artifactPortfolioID"`
+	ClientMutationID    *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteArtifactSequenceInput struct {
+	ArtifactSequenceID string  `json:"artifactSequenceID"`
+	ClientMutationID   *string `json:"clientMutationId,omitempty"`
 }
 
 type DeleteFilesInput struct {
@@ -275,6 +568,23 @@ type Invite struct {
 	ToUser    *User      `json:"toUser,omitempty"`
 }
 
+type LinkArtifactInput struct {
+	ArtifactID            *string               `json:"artifactID,omitempty"`
+	ClientID              *string               `json:"clientID,omitempty"`
+	ArtifactPortfolioID   *string               `json:"artifactPortfolioID,omitempty"`
+	ArtifactPortfolioName *string               `json:"artifactPortfolioName,omitempty"`
+	EntityName            *string               `json:"entityName,omitempty"`
+	ProjectName           *string               `json:"projectName,omitempty"`
+	Aliases               []*ArtifactAliasInput `json:"aliases,omitempty"`
+	ClientMutationID      *string               `json:"clientMutationId,omitempty"`
+}
+
+type LinkArtifactPayload struct {
+	VersionIndex       *int                          `json:"versionIndex,omitempty"`
+	ArtifactMembership *ArtifactCollectionMembership `json:"artifactMembership,omitempty"`
+	ClientMutationID   *string                       `json:"clientMutationId,omitempty"`
+}
+
 type LocalVersionInfo struct {
 	OutOfDate                   bool   `json:"outOfDate"`
 	LatestVersionString         string `json:"latestVersionString"`
@@ -311,6 +621,12 @@ type MarkRunFilesUploadedInput struct {
 type MarkRunFilesUploadedPayload struct {
 	Success          *bool   `json:"success,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type MoveArtifactSequenceInput struct {
+	ArtifactSequenceID          string  `json:"artifactSequenceID"`
+	DestinationArtifactTypeName string  `json:"destinationArtifactTypeName"`
+	ClientMutationID            *string `json:"clientMutationId,omitempty"`
 }
 
 type Mutation struct {
@@ -379,6 +695,19 @@ type RateLimitsInput struct {
 	CreateArtifactsTimeWindow   *int     `json:"createArtifactsTimeWindow,omitempty"`
 }
 
+type RefreshMultipartUploadUrlsInput struct {
+	ArtifactID       string              `json:"artifactID"`
+	StoragePath      string              `json:"storagePath"`
+	UploadID         string              `json:"uploadID"`
+	UploadPartsInput []*UploadPartsInput `json:"uploadPartsInput"`
+	ClientMutationID *string             `json:"clientMutationId,omitempty"`
+}
+
+type RefreshMultipartUploadUrlsPayload struct {
+	UploadURLParts   []*UploadURLPart `json:"uploadUrlParts"`
+	ClientMutationID *string          `json:"clientMutationId,omitempty"`
+}
+
 type RenameProjectInput struct {
 	EntityName       string  `json:"entityName"`
 	OldProjectName   string  `json:"oldProjectName"`
@@ -433,6 +762,16 @@ type RunFileUpload struct {
 	UploadURL *string `json:"uploadUrl,omitempty"`
 }
 
+type RunNodeConnection struct {
+	Edges    []*RunNodeEdge `json:"edges"`
+	PageInfo *PageInfo      `json:"pageInfo"`
+}
+
+type RunNodeEdge struct {
+	Node   *Run   `json:"node,omitempty"`
+	Cursor string `json:"cursor"`
+}
+
 type ServerFeature struct {
 	Name      string `json:"name"`
 	IsEnabled bool   `json:"isEnabled"`
@@ -467,6 +806,68 @@ type SweepEdge struct {
 	Cursor string `json:"cursor"`
 }
 
+type Tag struct {
+	ID         string  `json:"id"`
+	Name       string  `json:"name"`
+	Attributes *string `json:"attributes,omitempty"`
+}
+
+type TagConnection struct {
+	Edges    []*TagEdge `json:"edges"`
+	PageInfo *PageInfo  `json:"pageInfo"`
+}
+
+type TagEdge struct {
+	Node   *Tag   `json:"node"`
+	Cursor string `json:"cursor"`
+}
+
+type TagInput struct {
+	TagName         string  `json:"tagName"`
+	TagCategoryName *string `json:"tagCategoryName,omitempty"`
+	Attributes      *string `json:"attributes,omitempty"`
+}
+
+type UnlinkArtifactInput struct {
+	ArtifactID          string  `json:"artifactID"`
+	ArtifactPortfolioID string  `json:"artifactPortfolioID"`
+	ClientMutationID    *string `json:"clientMutationId,omitempty"`
+}
+
+type UpdateArtifactInput struct {
+	ArtifactID         string  `json:"artifactID"`
+	Description        *string `json:"description,omitempty"`
+	Metadata           *string `json:"metadata,omitempty"`
+	Labels             *string `json:"labels,omitempty"`
+	TTLDurationSeconds *int64  `json:"ttlDurationSeconds,omitempty"`
+	// Replaces the aliases in the artifact's sequence; null leaves them.
+	Aliases          []*ArtifactAliasInput `json:"aliases,omitempty"`
+	TagsToAdd        []*TagInput           `json:"tagsToAdd,omitempty"`
+	TagsToDelete     []*TagInput           `json:"tagsToDelete,omitempty"`
+	ClientMutationID *string               `json:"clientMutationId,omitempty"`
+}
+
+type UpdateArtifactManifestInput struct {
+	ArtifactManifestID string  `json:"artifactManifestID"`
+	Digest             *string `json:"digest,omitempty"`
+	BaseArtifactID     *string `json:"baseArtifactID,omitempty"`
+	ClientMutationID   *string `json:"clientMutationId,omitempty"`
+}
+
+type UpdateArtifactPortfolioInput struct {
+	ArtifactPortfolioID string  `json:"artifactPortfolioID"`
+	Name                *string `json:"name,omitempty"`
+	Description         *string `json:"description,omitempty"`
+	ClientMutationID    *string `json:"clientMutationId,omitempty"`
+}
+
+type UpdateArtifactSequenceInput struct {
+	ArtifactSequenceID string  `json:"artifactSequenceID"`
+	Name               *string `json:"name,omitempty"`
+	Description        *string `json:"description,omitempty"`
+	ClientMutationID   *string `json:"clientMutationId,omitempty"`
+}
+
 type UpdateRunStateInput struct {
 	ID               string  `json:"id"`
 	State            string  `json:"state"`
@@ -488,6 +889,21 @@ type UpdateUserInput struct {
 type UpdateUserPayload struct {
 	User             *User   `json:"user,omitempty"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type UploadMultipartUrls struct {
+	UploadID       string           `json:"uploadID"`
+	UploadURLParts []*UploadURLPart `json:"uploadUrlParts"`
+}
+
+type UploadPartsInput struct {
+	PartNumber int64  `json:"partNumber"`
+	HexMd5     string `json:"hexMD5"`
+}
+
+type UploadURLPart struct {
+	PartNumber int64  `json:"partNumber"`
+	UploadURL  string `json:"uploadUrl"`
 }
 
 type UpsertBucketInput struct {
@@ -600,6 +1016,17 @@ type UpsertViewPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+type UseArtifactInput struct {
+	ArtifactID          string  `json:"artifactID"`
+	EntityName          string  `json:"entityName"`
+	ProjectName         string  `json:"projectName"`
+	RunName             string  `json:"runName"`
+	UsedAs              *string `json:"usedAs,omitempty"`
+	ArtifactEntityName  *string `json:"artifactEntityName,omitempty"`
+	ArtifactProjectName *string `json:"artifactProjectName,omitempty"`
+	ClientMutationID    *string `json:"clientMutationId,omitempty"`
+}
+
 type UserConnection struct {
 	Edges    []*UserEdge `json:"edges"`
 	PageInfo *PageInfo   `json:"pageInfo"`
@@ -608,6 +1035,19 @@ type UserConnection struct {
 type UserEdge struct {
 	Node   *User  `json:"node"`
 	Cursor string `json:"cursor"`
+}
+
+type VersionedArtifactConnection struct {
+	Edges      []*VersionedArtifactEdge `json:"edges"`
+	PageInfo   *PageInfo                `json:"pageInfo"`
+	TotalCount int                      `json:"totalCount"`
+}
+
+type VersionedArtifactEdge struct {
+	Node *Artifact `json:"node,omitempty"`
+	// The version in this collection: "v3".
+	Version string `json:"version"`
+	Cursor  string `json:"cursor"`
 }
 
 type View struct {
@@ -687,6 +1127,340 @@ func (e *AlertSeverity) UnmarshalJSON(b []byte) error {
 }
 
 func (e AlertSeverity) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type ArtifactCollectionState string
+
+const (
+	ArtifactCollectionStateReady   ArtifactCollectionState = "READY"
+	ArtifactCollectionStateDeleted ArtifactCollectionState = "DELETED"
+)
+
+var AllArtifactCollectionState = []ArtifactCollectionState{
+	ArtifactCollectionStateReady,
+	ArtifactCollectionStateDeleted,
+}
+
+func (e ArtifactCollectionState) IsValid() bool {
+	switch e {
+	case ArtifactCollectionStateReady, ArtifactCollectionStateDeleted:
+		return true
+	}
+	return false
+}
+
+func (e ArtifactCollectionState) String() string {
+	return string(e)
+}
+
+func (e *ArtifactCollectionState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ArtifactCollectionState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ArtifactCollectionState", str)
+	}
+	return nil
+}
+
+func (e ArtifactCollectionState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ArtifactCollectionState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ArtifactCollectionState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type ArtifactDigestAlgorithm string
+
+const (
+	ArtifactDigestAlgorithmManifestMd5    ArtifactDigestAlgorithm = "MANIFEST_MD5"
+	ArtifactDigestAlgorithmManifestXxh128 ArtifactDigestAlgorithm = "MANIFEST_XXH128"
+)
+
+var AllArtifactDigestAlgorithm = []ArtifactDigestAlgorithm{
+	ArtifactDigestAlgorithmManifestMd5,
+	ArtifactDigestAlgorithmManifestXxh128,
+}
+
+func (e ArtifactDigestAlgorithm) IsValid() bool {
+	switch e {
+	case ArtifactDigestAlgorithmManifestMd5, ArtifactDigestAlgorithmManifestXxh128:
+		return true
+	}
+	return false
+}
+
+func (e ArtifactDigestAlgorithm) String() string {
+	return string(e)
+}
+
+func (e *ArtifactDigestAlgorithm) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ArtifactDigestAlgorithm(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ArtifactDigestAlgorithm", str)
+	}
+	return nil
+}
+
+func (e ArtifactDigestAlgorithm) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ArtifactDigestAlgorithm) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ArtifactDigestAlgorithm) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type ArtifactManifestType string
+
+const (
+	ArtifactManifestTypeFull        ArtifactManifestType = "FULL"
+	ArtifactManifestTypeIncremental ArtifactManifestType = "INCREMENTAL"
+	ArtifactManifestTypePatch       ArtifactManifestType = "PATCH"
+)
+
+var AllArtifactManifestType = []ArtifactManifestType{
+	ArtifactManifestTypeFull,
+	ArtifactManifestTypeIncremental,
+	ArtifactManifestTypePatch,
+}
+
+func (e ArtifactManifestType) IsValid() bool {
+	switch e {
+	case ArtifactManifestTypeFull, ArtifactManifestTypeIncremental, ArtifactManifestTypePatch:
+		return true
+	}
+	return false
+}
+
+func (e ArtifactManifestType) String() string {
+	return string(e)
+}
+
+func (e *ArtifactManifestType) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ArtifactManifestType(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ArtifactManifestType", str)
+	}
+	return nil
+}
+
+func (e ArtifactManifestType) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ArtifactManifestType) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ArtifactManifestType) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type ArtifactState string
+
+const (
+	ArtifactStatePending   ArtifactState = "PENDING"
+	ArtifactStateCommitted ArtifactState = "COMMITTED"
+	ArtifactStateDeleted   ArtifactState = "DELETED"
+)
+
+var AllArtifactState = []ArtifactState{
+	ArtifactStatePending,
+	ArtifactStateCommitted,
+	ArtifactStateDeleted,
+}
+
+func (e ArtifactState) IsValid() bool {
+	switch e {
+	case ArtifactStatePending, ArtifactStateCommitted, ArtifactStateDeleted:
+		return true
+	}
+	return false
+}
+
+func (e ArtifactState) String() string {
+	return string(e)
+}
+
+func (e *ArtifactState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ArtifactState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ArtifactState", str)
+	}
+	return nil
+}
+
+func (e ArtifactState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ArtifactState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ArtifactState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type ArtifactStorageLayout string
+
+const (
+	ArtifactStorageLayoutV1 ArtifactStorageLayout = "V1"
+	ArtifactStorageLayoutV2 ArtifactStorageLayout = "V2"
+)
+
+var AllArtifactStorageLayout = []ArtifactStorageLayout{
+	ArtifactStorageLayoutV1,
+	ArtifactStorageLayoutV2,
+}
+
+func (e ArtifactStorageLayout) IsValid() bool {
+	switch e {
+	case ArtifactStorageLayoutV1, ArtifactStorageLayoutV2:
+		return true
+	}
+	return false
+}
+
+func (e ArtifactStorageLayout) String() string {
+	return string(e)
+}
+
+func (e *ArtifactStorageLayout) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ArtifactStorageLayout(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ArtifactStorageLayout", str)
+	}
+	return nil
+}
+
+func (e ArtifactStorageLayout) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ArtifactStorageLayout) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ArtifactStorageLayout) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type CompleteMultipartAction string
+
+const (
+	CompleteMultipartActionComplete CompleteMultipartAction = "Complete"
+	CompleteMultipartActionAbort    CompleteMultipartAction = "Abort"
+)
+
+var AllCompleteMultipartAction = []CompleteMultipartAction{
+	CompleteMultipartActionComplete,
+	CompleteMultipartActionAbort,
+}
+
+func (e CompleteMultipartAction) IsValid() bool {
+	switch e {
+	case CompleteMultipartActionComplete, CompleteMultipartActionAbort:
+		return true
+	}
+	return false
+}
+
+func (e CompleteMultipartAction) String() string {
+	return string(e)
+}
+
+func (e *CompleteMultipartAction) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = CompleteMultipartAction(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid CompleteMultipartAction", str)
+	}
+	return nil
+}
+
+func (e CompleteMultipartAction) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *CompleteMultipartAction) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e CompleteMultipartAction) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
