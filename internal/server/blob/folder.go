@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -70,6 +71,9 @@ func openFolder(dir string, cfg Config) (*folder, error) {
 	if err != nil {
 		return nil, unusable(err)
 	}
+	if err := syncAbove(dir); err != nil {
+		return nil, errors.Join(unusable(err), root.Close())
+	}
 	f := &folder{
 		root: root, path: dir, base: strings.TrimRight(cfg.ExternalURL, "/"), logger: cfg.Logger, now: cfg.now, stall: cfg.stall,
 		durable: map[string]bool{}, buffers: sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }},
@@ -85,6 +89,28 @@ func openFolder(dir string, cfg Config) (*folder, error) {
 	f.clean(tempDir, tempAge)
 	f.clean(uploadsDir, uploadAge)
 	return f, nil
+}
+
+// syncAbove puts the folder of objects and the data folder around it on stable storage: both may be new.
+func syncAbove(dir string) error {
+	for range 2 {
+		dir = filepath.Dir(dir)
+		d, err := os.Open(dir)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil // then it is not ours, and was there before
+		}
+		if err != nil {
+			return err
+		}
+		err = d.Sync()
+		if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EINVAL) {
+			err = nil // above a volume of a pod lies what nobody writes
+		}
+		if err := errors.Join(err, d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *folder) close() error { return f.root.Close() }
