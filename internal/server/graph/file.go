@@ -132,3 +132,14 @@ func fileIDs(ids []string) ([]store.ID, error) {
 	}
 	return numbers, nil
 }
+
+// named drops null, which a client's type of variable allows among the names.
+func named(names []*string) []string {
+	given := make([]string, 0, len(names))
+	for _, name := range names {
+		if name != nil {
+			given = append(given, *name)
+		}
+	}
+	return given
+}

@@ -38,8 +38,8 @@ func (r *mutationResolver) DeleteFiles(ctx context.Context, input model.DeleteFi
 	return &model.DeleteFilesPayload{Success: &done, ClientMutationID: input.ClientMutationID}, nil
 }
 
-func (r *runResolver) Files(ctx context.Context, obj *model.Run, names []string, after *string, first *int, pattern *string) (*model.FileConnection, error) {
-	return r.filesOf(ctx, obj, names, after, first, pattern)
+func (r *runResolver) Files(ctx context.Context, obj *model.Run, names []*string, after *string, first *int, pattern *string) (*model.FileConnection, error) {
+	return r.filesOf(ctx, obj, named(names), after, first, pattern)
 }
 
 func (r *runResolver) FileCount(ctx context.Context, obj *model.Run) (int, error) {

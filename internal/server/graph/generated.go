@@ -690,7 +690,7 @@ type ComplexityRoot struct {
 		Exitcode         func(childComplexity int) int
 		Failed           func(childComplexity int) int
 		FileCount        func(childComplexity int) int
-		Files            func(childComplexity int, names []string, after *string, first *int, pattern *string) int
+		Files            func(childComplexity int, names []*string, after *string, first *int, pattern *string) int
 		Group            func(childComplexity int) int
 		HeartbeatAt      func(childComplexity int) int
 		History          func(childComplexity int, samples *int, minStep *int64, maxStep *int64) int
@@ -1090,7 +1090,7 @@ type RunResolver interface {
 	Alerts(ctx context.Context, obj *model.Run) ([]*model.RunAlert, error)
 	OutputArtifacts(ctx context.Context, obj *model.Run, after *string, first *int) (*model.ArtifactConnection, error)
 	InputArtifacts(ctx context.Context, obj *model.Run, after *string, first *int) (*model.ArtifactConnection, error)
-	Files(ctx context.Context, obj *model.Run, names []string, after *string, first *int, pattern *string) (*model.FileConnection, error)
+	Files(ctx context.Context, obj *model.Run, names []*string, after *string, first *int, pattern *string) (*model.FileConnection, error)
 	FileCount(ctx context.Context, obj *model.Run) (int, error)
 	HistoryKeys(ctx context.Context, obj *model.Run) (json.RawMessage, error)
 	HistoryLineCount(ctx context.Context, obj *model.Run) (*int, error)
@@ -4013,7 +4013,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Run.Files(childComplexity, args["names"].([]string), args["after"].(*string), args["first"].(*int), args["pattern"].(*string)), true
+		return e.ComplexityRoot.Run.Files(childComplexity, args["names"].([]*string), args["after"].(*string), args["first"].(*int), args["pattern"].(*string)), true
 	case "Run.group":
 		if e.ComplexityRoot.Run.Group == nil {
 			break
@@ -8639,8 +8639,8 @@ func (ec *executionContext) field_Run_files_args(ctx context.Context, rawArgs ma
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "names",
-		func(ctx context.Context, v any) ([]string, error) {
-			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		func(ctx context.Context, v any) ([]*string, error) {
+			return ec.unmarshalOString2ᚕᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -21147,7 +21147,7 @@ func (ec *executionContext) _Run_files(ctx context.Context, field graphql.Collec
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Run().Files(ctx, obj, fc.Args["names"].([]string), fc.Args["after"].(*string), fc.Args["first"].(*int), fc.Args["pattern"].(*string))
+			return ec.Resolvers.Run().Files(ctx, obj, fc.Args["names"].([]*string), fc.Args["after"].(*string), fc.Args["first"].(*int), fc.Args["pattern"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.FileConnection) graphql.Marshaler {
@@ -39180,6 +39180,35 @@ func (ec *executionContext) marshalOString2ᚕstringᚄ(ctx context.Context, sel
 		if e == graphql.Null {
 			return graphql.Null
 		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOString2ᚕᚖstring(ctx context.Context, v any) ([]*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalOString2ᚖstring(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOString2ᚕᚖstring(ctx context.Context, sel ast.SelectionSet, v []*string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalOString2ᚖstring(ctx, sel, v[i])
 	}
 
 	return ret
