@@ -48,7 +48,7 @@ folder, path = pathlib.Path(run.dir), run.path
 run.finish()
 
 read = wandb.Api().run(path)
-summary = read.summary
+summary = read.summary_metrics
 assert summary["image"]["_type"] == "image-file" and summary["images"]["_type"] == "images/separated", dict(summary)
 assert summary["histogram"]["_type"] == "histogram" and sum(summary["histogram"]["values"]) == 5
 assert summary["table"]["nrows"] == 20 and summary["table"]["ncols"] == 3
