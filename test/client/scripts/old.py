@@ -19,7 +19,7 @@ run.alert("title", "text")
 run.finish()
 
 run = wandb.init(project="old", id="o1", resume="must")
-assert run.step == 21, run.step
+assert run.starting_step == 21, run.starting_step
 run.log({"loss": 0.0})
 assert open(run.use_artifact("set:best").download(root="got") + "/a.txt").read() == "alpha"
 run.finish()

@@ -5,13 +5,8 @@ import sys
 import wandb
 
 run_id = sys.argv[1]
-try:
-    wandb.init(project="crash", id=run_id, resume="never")
-    raise SystemExit("resume=never took a run that exists")
-except Exception as e:
-    assert "in use" in str(e) or "exists" in str(e) or "never" in str(e), e
 run = wandb.init(project="crash", id=run_id, resume="must", settings=wandb.Settings(x_file_stream_transmit_interval=0.5))
-assert run.resumed and run.step == 30, (run.resumed, run.step)
+assert run.resumed and run.starting_step == 30, (run.resumed, run.starting_step)
 assert run.summary["count"] == 29, run.summary
 for step in range(30, 40):
     run.log({"loss": step * 0.5, "count": step})
@@ -27,4 +22,14 @@ if hasattr(read, "console_logs"):
     lines = [l.content for l in read.console_logs(last=1000)]
     assert [l for l in lines if l.startswith("before")] == [f"before {i}" for i in range(30)], lines
     assert [l for l in lines if l.startswith("after")] == [f"after {i}" for i in range(30, 40)], lines
+try:
+    wandb.init(project="crash", id=run_id, resume="never")
+    raise SystemExit("resume=never took a run that exists")
+except Exception as e:
+    assert run_id in str(e), e
+try:
+    wandb.init(project="crash", id="nobody", resume="must")
+    raise SystemExit("resume=must took a run that does not exist")
+except Exception as e:
+    assert "nobody" in str(e), e
 print("good")
