@@ -9,7 +9,7 @@ export type Json =
   | { kind: "number"; text: string }
   | { kind: "word"; text: "true" | "false" | "null" };
 
-const token = /\s*(?:([{}[\],:])|("(?:[^"\\]|\\.)*")|(-?Infinity|NaN|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null))/y;
+const token = /\s*(?:([{}[\],:])|("(?:[^"\\]|\\.)*")|(-?Infinity|NaN|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null))/y;
 
 /** Reads a text; undefined where it is no JSON. */
 export function parseJson(text: string | null | undefined): Json | undefined {

@@ -6,10 +6,13 @@ import { routes } from "./routes.tsx";
 
 const heading = (name: string | RegExp) => screen.findByRole("heading", { level: 1, name });
 
-test("the start page names this server in its commands", async () => {
-  serve(applicationMock());
+test("before the first run, the start page names this server in its commands", async () => {
+  const state = settledApplication();
+  state.world.projects = [];
+  serve(applicationMock(state));
   open(routes, "/");
   await heading("Welcome, Ada");
+  await screen.findByRole("group", { name: "login command" });
   expect(screen.getByRole("group", { name: "login command" })).toHaveTextContent("wandb login --host=https://wandb.example.com");
   expect(screen.getByRole("group", { name: "install command" })).toHaveTextContent("pip install wandb");
   expect(screen.getByText("W&B Server 0.75.2")).toBeInTheDocument();
@@ -84,9 +87,9 @@ test("settings show the profile and change the colours", async () => {
 
 test("an unknown path says so, and following a link moves the focus to the new page's heading", async () => {
   serve(applicationMock());
-  const { user } = open(routes, "/somebody/something");
+  const { user } = open(routes, "/somebody/some/thing/else");
   await heading("There is no such page");
-  expect(screen.getByText("/somebody/something")).toBeInTheDocument();
+  expect(screen.getByText("/somebody/some/thing/else")).toBeInTheDocument();
   await expectAccessible();
   await user.click(screen.getByRole("link", { name: "Go to the start page" }));
   expect(await heading("Welcome, Ada")).toHaveFocus();

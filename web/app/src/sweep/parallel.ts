@@ -27,7 +27,7 @@ export function axisOf(key: string, label: string, values: (Json | undefined)[],
 function numberAxis(key: string, label: string, numbers: number[], format: (value: number) => string): ParallelAxis {
   const min = Math.min(...numbers);
   const max = Math.max(...numbers);
-  const log = min > 0 && max / min >= 50;
+  const log = min > 0 && max / min >= 10;
   const scale = (value: number) => (log ? Math.log10(value) : value);
   const [low, high] = [scale(min), scale(max)];
   const at = (value: number) => (high === low ? 0.5 : (scale(value) - low) / (high - low));
