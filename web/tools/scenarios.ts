@@ -21,8 +21,13 @@ const heading = (name: string | RegExp) => (page: Page) => page.getByRole("headi
 /** The run that is training, and a wait until that many of its charts are drawn. */
 const run = `/ada/mnist/runs/r${(121 * 7919).toString(36).padStart(6, "x")}`;
 const drawn = (charts: number) => async (page: Page) => {
+  // Charts are drawn when they come near the screen.
+  await page.locator("figure").nth(charts - 1).scrollIntoViewIfNeeded();
   await page.locator(".u-over").nth(charts - 1).waitFor();
   await page.waitForTimeout(300);
+  await page.evaluate(() => {
+    window.scrollTo(0, 0);
+  });
 };
 
 const signedOut = () => applicationMock({ ...settledApplication(), signedIn: null });

@@ -18,8 +18,15 @@ export function ticks(values: number[]): string[] {
   const step = values.length > 1 ? Math.abs((values[1] ?? 0) - (values[0] ?? 0)) : size;
   if (size >= 1e4) return values.map((value) => scaled(value, size));
   if (size < 1e-3 && size > 0) return values.map((value) => (value === 0 ? "0" : minus(value.toExponential(1).replace(".0e", "e"))));
-  const digits = step > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))) : 2;
+  const digits = step > 0 ? digitsOf(step) : 2;
   return values.map((value) => minus(value.toFixed(digits)));
+}
+
+/** Digits behind the point that a step needs: 0.025 needs three. */
+function digitsOf(step: number): number {
+  let digits = 0;
+  while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6 * 10 ** digits * step) digits++;
+  return digits;
 }
 
 const scales: [number, string][] = [
@@ -53,9 +60,9 @@ export function counted(value: number, one: string, many = `${one}s`): string {
 
 /** "1.5 MB": decimal units, as object stores count. */
 export function bytes(size: number): string {
-  if (size < 1000) return `${size} B`;
+  if (Math.abs(size) < 1000) return `${Number(size.toFixed(1))} B`;
   const units = ["kB", "MB", "GB", "TB", "PB"];
-  const power = Math.min(units.length, Math.floor(Math.log10(size) / 3));
+  const power = Math.min(units.length, Math.floor(Math.log10(Math.abs(size)) / 3));
   return `${Number((size / 1000 ** power).toPrecision(3))} ${units[power - 1] ?? ""}`;
 }
 

@@ -146,8 +146,8 @@ test("colours of a terminal become names and mixed colours; moves of the cursor 
 
 test.each([
   ["system.gpu.1.memoryAllocated", "GPU 1 memory allocated", " %"],
-  ["system.proc.memory.rssMB", "Process memory", " MB"],
-  ["system.disk.\\.usageGB", "Used on /", " GB"],
+  ["system.proc.memory.rssMB", "Process memory", " B"],
+  ["system.disk.\\.usageGB", "Used on /", " B"],
   ["system.tpu.duty", "tpu.duty", ""],
 ])("%s is %s", (key, title, unit) => {
   expect(systemMetric(key)).toMatchObject({ title, unit });

@@ -3,7 +3,7 @@ import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react"
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Axis } from "../data/samples.ts";
-import { duration, short, ticks } from "../number.ts";
+import { bytes, duration, short, ticks } from "../number.ts";
 import { colorVariable, isDashed } from "./palette.ts";
 import { type Column, type Curve, align, smooth, span } from "./smooth.ts";
 import classes from "./chart.module.css";
@@ -91,7 +91,7 @@ export function Plot({ title, series, axis, log = false, smoothing = 0, unit = "
   return (
     <>
       <div className={classes.reading} aria-hidden>
-        {x !== undefined && single && <strong>{readings[0]?.value === undefined ? "–" : short(readings[0].value) + unit}</strong>}
+        {x !== undefined && single && <strong>{readings[0]?.value === undefined ? "–" : withUnit(readings[0].value, unit)}</strong>}
         {x !== undefined && <span>{placeOf(x, axis)}</span>}
       </div>
       {/* Focusable, so that the arrow keys read the values. */}
@@ -103,7 +103,7 @@ export function Plot({ title, series, axis, log = false, smoothing = 0, unit = "
             <li key={one.label}>
               <Swatch color={one.color} />
               <span className={classes.name}>{one.label}</span>
-              <span className={classes.value}>{one.value === undefined ? "–" : short(one.value) + unit}</span>
+              <span className={classes.value}>{one.value === undefined ? "–" : withUnit(one.value, unit)}</span>
             </li>
           ))}
         </ul>
@@ -159,7 +159,7 @@ function axesOf(style: CSSStyleDeclaration, axis: Axis, unit: string): uPlot.Axi
     x.values = (_, values) => values.map((value) => (value === 0 ? "0" : duration(value)));
   }
   if (axis === "_step") x.values = (_, values) => ticks(values);
-  return [x, { ...shared, size: width, gap: 4, space: 34, values: (_, values) => labels(values).map((text) => (text === "" ? "" : text + unit)) }];
+  return [x, { ...shared, size: width, gap: 4, space: 34, values: (_, values: (number | null)[]) => (unit === " B" ? values.map((value) => (value === null ? "" : bytes(value))) : labels(values).map((text) => (text === "" ? "" : text + unit))) }];
 }
 
 /** A logarithmic axis splits into more values than it labels: those come as null. */
@@ -196,6 +196,11 @@ function valueAt(column: Column, at: number | null): number | undefined {
   return undefined;
 }
 
+/** A value with its unit; bytes in the multiple that suits. */
+function withUnit(value: number, unit: string): string {
+  return unit === " B" && Number.isFinite(value) ? bytes(value) : short(value) + unit;
+}
+
 function placeOf(x: number, axis: Axis): string {
   if (axis === "_runtime") return `after ${duration(x)}`;
   if (axis === "_timestamp") return new Date(x * 1000).toLocaleString();
@@ -206,7 +211,7 @@ function describe(title: string, series: Series[], data: [number[], ...Column[]]
   const parts = series.map(({ label }, index) => {
     const found = span(data[index + 1] ?? []);
     const name = series.length > 1 ? `${label}: ` : "";
-    return found ? `${name}${found.count} points from ${short(found.min)} to ${short(found.max)}, last ${short(found.last)}${unit}` : `${name}no points`;
+    return found ? `${name}${found.count} points from ${short(found.min)} to ${short(found.max)}, last ${withUnit(found.last, unit)}` : `${name}no points`;
   });
   return `${title}. ${parts.join("; ")}.`;
 }
@@ -222,6 +227,6 @@ function move(event: KeyboardEvent<HTMLElement>, plot: uPlot | null, data: [numb
   const to = Math.min(xs.length - 1, Math.max(0, from + by));
   const x = xs[to] ?? 0;
   plot.setCursor({ left: plot.valToPos(x, "x"), top: 0 });
-  const values = series.map(({ label }, index) => `${label} ${short(valueAt(data[index + 1] ?? [], to) ?? NaN)}${unit}`);
+  const values = series.map(({ label }, index) => `${label} ${withUnit(valueAt(data[index + 1] ?? [], to) ?? NaN, unit)}`);
   event.currentTarget.setAttribute("aria-label", `${placeOf(x, axis)}: ${values.join(", ")}`);
 }

@@ -76,7 +76,9 @@ export function curvesOf(lines: string[]): [string, Curve[]][] {
     const samples = toSamples(rows.filter((row) => row[key] !== undefined), key, "_runtime");
     if (samples.x.length === 0) continue;
     const metric = systemMetric(key);
-    sections.set(metric.section, [...(sections.get(metric.section) ?? []), { ...metric, key, samples }]);
+    const { bytes = 1 } = metric;
+    const counted = { x: samples.x, y: samples.y.map((value) => (value === null ? null : value * bytes)) };
+    sections.set(metric.section, [...(sections.get(metric.section) ?? []), { ...metric, key, samples: counted }]);
   }
   return [...sections].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
 }

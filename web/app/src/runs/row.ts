@@ -88,5 +88,7 @@ function isNumber(rows: Row[], key: string): boolean {
 }
 
 export function durationText(seconds: number | undefined): string {
-  return seconds === undefined ? "–" : duration(seconds);
+  if (seconds === undefined) return "–";
+  // The client measures its runs in whole seconds.
+  return seconds >= 0 && seconds < 1 ? "< 1 s" : duration(seconds);
 }
