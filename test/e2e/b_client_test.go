@@ -30,3 +30,6 @@ func TestB3TheOfficialClientLogsInOverHTTPS(t *testing.T) {
 		t.Errorf("a key that nobody has logs in: %s", result.Output)
 	}
 }
+
+// TestB4EverythingThatTheClientSendsIsKept is on the default installation: one replica, files on the application's host.
+func TestB4EverythingThatTheClientSendsIsKept(t *testing.T) { keepsEverything(t) }

@@ -1,0 +1,179 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubewandb/kubewandb/test/buckets"
+	"github.com/kubewandb/kubewandb/test/client"
+	"github.com/kubewandb/kubewandb/test/mysql"
+	"github.com/kubewandb/kubewandb/test/netns"
+)
+
+// verifyMarks is how many checks `wandb verify` prints a mark for.
+const verifyMarks = 10
+
+// TestGP1TwoReplicasKeepEverythingOutsideOfTheirPods moves the installation to what production looks like: two replicas, a
+// MySQL and an object store outside of the pods, files on another host than the application. `wandb verify` is the entrance;
+// then everything is read back with an empty cache, again after every replica was restarted, and by somebody else.
+func TestGP1TwoReplicasKeepEverythingOutsideOfTheirPods(t *testing.T) {
+	node := netns.Node(clusterName)
+	database, store := mysql.StartAt(t, node), buckets.GatewayAt(t, node)
+	publishStore(t, store)
+	// Not a cleanup: those run when the test's context has ended.
+	defer func() {
+		patchResource(t, `{"spec":{"values":{"global":{"mysql":null,"bucket":null},"app":null}}}`)
+		awaitCondition(t, 3*time.Minute, "UpToDate", "True", "UpToDate")
+		awaitCondition(t, 3*time.Minute, "Ready", "True", "Ready")
+		shell(t, "kubectl", "delete", "service,endpointslice,ingress,secret", "-l", "e2e=outside", "--ignore-not-found")
+	}()
+	apply(t, manifest(t, map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "e2e-outside", "namespace": namespace},
+		"stringData": map[string]string{"password": database.Password, "access": store.AccessKey, "secret": store.SecretKey},
+	}))
+	patchResource(t, string(encode(t, map[string]any{"spec": map[string]any{"values": map[string]any{
+		"global": map[string]any{
+			"mysql": map[string]any{
+				"host": database.Host, "port": database.Port, "database": database.Name, "user": database.User,
+				"passwordSecret": map[string]string{"name": "e2e-outside", "passwordKey": "password"},
+			},
+			"bucket": map[string]any{
+				"provider": "s3", "name": storageHost() + ":443", "path": store.Bucket + "?tls=true", "region": store.Region,
+				"secret": map[string]string{"secretName": "e2e-outside", "accessKeyName": "access", "secretKeyName": "secret"},
+			},
+		},
+		"app": map[string]any{"replicaCount": 2},
+	}}})))
+	awaitCondition(t, 3*time.Minute, "UpToDate", "True", "UpToDate")
+	awaitCondition(t, 3*time.Minute, "Ready", "True", "Ready")
+	if replicas := pods(t, namespace, "app.kubernetes.io/component=app"); len(replicas) != 2 {
+		t.Fatalf("%d replicas run, want 2", len(replicas))
+	}
+	keepsEverything(t)
+}
+
+// keepsEverything verifies the installation with the official client and reads back what that left.
+func keepsEverything(t *testing.T) {
+	t.Helper()
+	name, stranger := fmt.Sprintf("verify%d", time.Now().Unix()), fmt.Sprintf("stranger%d", time.Now().Unix())
+	home := newcomer(t, name)
+	result := home.Run(t, "wandb", "verify", "--host", system.env["WANDB_BASE_URL"])
+	green, red := strings.Count(result.Output, "\u2705"), strings.Count(result.Output, "\u274c")
+	if result.Code != 0 || green != verifyMarks || red != 0 {
+		t.Fatalf("exit code %d, %d green and %d red marks: %s\n%s", result.Code, green, red, result.Output, logsOf(t))
+	}
+	first := everythingOf(t, home, name, "all")
+	for _, want := range []string{"artifact ", "file ", "row "} {
+		if !strings.Contains(first, "\n"+want) {
+			t.Errorf("nothing that begins with %q in %s", want, first)
+		}
+	}
+	shell(t, "kubectl", "rollout", "restart", "deployment/wandb-app")
+	shell(t, "kubectl", "rollout", "status", "deployment/wandb-app", "--timeout=120s")
+	if again := everythingOf(t, home, name, "all"); again != first {
+		t.Errorf("after every replica was restarted there is\n%s\nbefore it there was\n%s", again, first)
+	}
+	everythingOf(t, newcomer(t, stranger), name, "none")
+}
+
+// newcomer makes a user and logs in.
+func newcomer(t *testing.T, name string) *client.Home {
+	t.Helper()
+	var key struct{ Key string }
+	shell(t, "kubectl", "exec", "deploy/wandb-app", "--", "server", "admin", "user", "create", "--username", name,
+		"--email", name+"@example.com", "--no-password")
+	decode(t, shell(t, "kubectl", "exec", "deploy/wandb-app", "--", "server", "admin", "key", "create", "--username", name), &key)
+	home := client.NewHome(t)
+	for _, variable := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WANDB_BASE_URL"} {
+		home.Env = append(home.Env, variable+"="+system.env[variable])
+	}
+	// Errors are reported to a host that does not exist for this machine: that must disturb nothing.
+	home.Env = append(home.Env, "WANDB_ERROR_REPORTING=true")
+	if result := home.Run(t, "wandb", "login", "--host", system.env["WANDB_BASE_URL"], "--verify", key.Key); result.Code != 0 {
+		t.Fatalf("log in: %s", result.Output)
+	}
+	return home
+}
+
+// everythingOf reads all that an entity has in the project of `wandb verify`, with an empty cache.
+func everythingOf(t *testing.T, home *client.Home, entity, mode string) string {
+	t.Helper()
+	reader := *home
+	reader.Env = append(slices.Clone(home.Env), "WANDB_CACHE_DIR="+t.TempDir())
+	result := reader.Run(t, "python", filepath.Join(system.root, "test", "client", "scripts", "everything.py"), entity, mode, "verify")
+	if result.Code != 0 {
+		t.Fatalf("read %s of %s: %s", mode, entity, result.Output)
+	}
+	return result.Output
+}
+
+func storageHost() string { return "storage." + clusterName + ".test" }
+
+// publishStore gives a store outside of the cluster a name that pods, browsers and clients know.
+func publishStore(t *testing.T, store buckets.Gateway) {
+	t.Helper()
+	name := map[string]any{"name": "storage", "namespace": namespace}
+	port := json.Number(store.Port)
+	apply(t, manifest(t,
+		map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": name, "spec": map[string]any{
+			"ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": port}},
+		}},
+		map[string]any{
+			"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+			"metadata": map[string]any{
+				"name": "storage-1", "namespace": namespace, "labels": map[string]string{"kubernetes.io/service-name": "storage"},
+			},
+			"ports":     []any{map[string]any{"name": "http", "port": port}},
+			"endpoints": []any{map[string]any{"addresses": []string{store.Host}}},
+		},
+		map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": name, "spec": map[string]any{
+			"rules": []any{map[string]any{"host": storageHost(), "http": map[string]any{"paths": []any{map[string]any{
+				"path": "/", "pathType": "Prefix",
+				"backend": map[string]any{"service": map[string]any{"name": "storage", "port": map[string]any{"name": "http"}}},
+			}}}}},
+		}},
+	))
+}
+
+// manifest is a list of objects, each with the label that a test removes them by.
+func manifest(t *testing.T, objects ...map[string]any) string {
+	t.Helper()
+	var text strings.Builder
+	for _, object := range objects {
+		metadata, _ := object["metadata"].(map[string]any)
+		labels, _ := metadata["labels"].(map[string]string)
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels["e2e"] = "outside"
+		metadata["labels"] = labels
+		text.WriteString("---\n")
+		text.Write(encode(t, object))
+		text.WriteByte('\n')
+	}
+	return text.String()
+}
+
+func encode(t *testing.T, value any) []byte {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// logsOf is what the replicas logged last.
+func logsOf(t *testing.T) string {
+	t.Helper()
+	output, err := try(t.Context(), "", "kubectl", "logs", "-l", "app.kubernetes.io/component=app", "--prefix", "--tail=60")
+	if err != nil {
+		return err.Error()
+	}
+	return output
+}
