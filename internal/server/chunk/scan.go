@@ -68,6 +68,8 @@ type scanner struct {
 	step  int64
 	// wide: cells are no longer gathered.
 	wide bool
+	// skim: nobody asks for the values of numbers.
+	skim bool
 	// wanted is a name at the top whose value goes to found.
 	wanted string
 	found  []byte
@@ -399,6 +401,9 @@ func (s *scanner) number() (float64, error) {
 	mantissa, digits, exponent, err := s.digits()
 	if err != nil {
 		return 0, err
+	}
+	if s.skim {
+		return 0, nil
 	}
 	if digits <= 18 && mantissa < exactDigits && exponent >= -22 && exponent <= 22 {
 		return exact(negative, mantissa, exponent), nil

@@ -166,8 +166,10 @@ func (m *model) rows() []string {
 }
 
 // keys is the answer to historyKeys.
-func (m *model) keys() string {
-	var stats chunk.Stats
+func (m *model) keys() string { return m.keysOf(0) }
+
+func (m *model) keysOf(limit int) string {
+	stats := chunk.Stats{Limit: limit}
 	writers := slices.Sorted(maps.Keys(m.writers))
 	slices.SortStableFunc(writers, func(a, b string) int { return compare(m.furthest[a], m.furthest[b]) })
 	for _, writer := range writers {

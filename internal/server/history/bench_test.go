@@ -21,10 +21,15 @@ import (
 	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
-const (
-	benchRows = 500_000
-	benchKeys = 200
-)
+const benchKeys = 200
+
+// benchRows is how many steps the large run has; HISTORY_ROWS asks for another number.
+func benchRows() int {
+	if n, err := strconv.Atoi(os.Getenv("HISTORY_ROWS")); err == nil {
+		return n
+	}
+	return 500_000
+}
 
 // benchLine is a line of 200 metrics: some of 17 random digits, some that fall smoothly, some rounded, some whole.
 func benchLine(r *rand.Rand, dst []byte, step int, order []int) []byte {
@@ -57,7 +62,7 @@ func (b *bed) fill(t testing.TB, run store.Permit, rows, keys int, compact bool)
 	}
 	var lines [][]byte
 	var stats chunk.Stats
-	size, first, chunks := 0, 0, 0
+	size, first, chunks, bytes := 0, 0, 0, 0
 	for step := range rows {
 		line := benchLine(r, nil, step, order)
 		_ = chunk.Scan(line, &stats)
@@ -76,7 +81,9 @@ func (b *bed) fill(t testing.TB, run store.Permit, rows, keys int, compact bool)
 		}
 		first, size, lines = step+1, 0, nil
 		stats.Reset()
-		if chunks++; compact && chunks%compactChunks == 0 {
+		chunks++
+		if bytes += len(a.Parts[0].Body); compact && (chunks >= compactChunks || bytes >= compactBytes) {
+			chunks, bytes = 0, 0
 			if err := b.CompactRun(t.Context(), run.RunID, 1); err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +137,7 @@ func BenchmarkLargeRun(b *testing.B) {
 	bed := newBed(b, s)
 	run := bed.run(b, "large")
 	start := time.Now()
-	most := peak(func() { bed.fill(b, run, benchRows, benchKeys, true) })
+	most := peak(func() { bed.fill(b, run, benchRows(), benchKeys, true) })
 	snapshot, err := s.RunSnapshot(b.Context(), run.RunID, store.StreamHistory)
 	if err != nil {
 		b.Fatal(err)
@@ -140,7 +147,7 @@ func BenchmarkLargeRun(b *testing.B) {
 		live += g.Size
 	}
 	b.Logf("filled in %s with at most %d MiB in use; %d segments of %.2f bytes a value, %d chunks left", time.Since(start).Round(time.Second),
-		most>>20, len(snapshot.Segments), float64(live)/(benchRows*(benchKeys+3)), len(snapshot.Chunks))
+		most>>20, len(snapshot.Segments), float64(live)/float64(benchRows()*(benchKeys+3)), len(snapshot.Chunks))
 	spec, err := ParseSpec(`{"keys":["_step","metric/001","metric/100"],"samples":500}`)
 	if err != nil {
 		b.Fatal(err)
@@ -175,7 +182,7 @@ func BenchmarkLargeRun(b *testing.B) {
 	timed("status/cold", fresh, func(s *Service) error { _, err := s.Status(b.Context(), run.RunID); return err })
 	at := int64(0)
 	timed("page", rewarm, func(s *Service) error {
-		at += 1000
+		at = (at + 1000) % (int64(benchRows()) - 1000)
 		lines, err := s.Page(b.Context(), run.RunID, at, at+1000)
 		if err == nil && len(lines) != 1000 {
 			return fmt.Errorf("%d lines", len(lines))

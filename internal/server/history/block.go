@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/segment"
@@ -35,7 +36,7 @@ const readAhead = 1 << 20
 // footer returns that of a segment.
 func (s *Service) footer(ctx context.Context, g store.Segment) (*segment.Footer, error) {
 	key := blockKey{object: g.ObjectID, column: keyFooter}
-	if f, ok := s.parts.get(key); ok {
+	if f, ok := s.columns.get(key); ok {
 		return f.(*segment.Footer), nil
 	}
 	raw, err := s.store.SegmentFooter(ctx, g)
@@ -51,20 +52,23 @@ func (s *Service) footer(ctx context.Context, g store.Segment) (*segment.Footer,
 	if err != nil {
 		return nil, corrupt(err)
 	}
-	s.parts.put(key, f, f.Size())
+	s.columns.put(key, f, f.Size())
 	return f, nil
+}
+
+// share is that of a block in a column: the one wanted at a place of an answer.
+type share struct {
+	extent
+	at, column, block int
 }
 
 // load returns columns of the block, and keeps those of following blocks that are read with them. A column is nil where
 // the block does not have it.
 func (b *blockSource) load(ctx context.Context, columns []int) ([]*segment.Values, error) {
 	out := make([]*segment.Values, len(columns))
-	type missing struct{ at, column, block int }
-	var want []missing
-	var extents []extent
+	var want []share
 	for i, column := range columns {
-		if v, ok := b.service.parts.get(blockKey{b.object.ID, b.block, column}); ok {
-			out[i] = v.(*segment.Values)
+		if out[i] = b.known(column); out[i] != nil {
 			continue
 		}
 		ahead := int64(0)
@@ -75,21 +79,29 @@ func (b *blockSource) load(ctx context.Context, columns []int) ([]*segment.Value
 				break
 			}
 			if length > 0 {
-				want = append(want, missing{i, column, block})
-				extents = append(extents, extent{offset, length})
+				want = append(want, share{extent{offset, length}, i, column, block})
 			}
 		}
+	}
+	slices.SortFunc(want, func(x, y share) int { return compare(x.offset, y.offset) })
+	extents := make([]extent, len(want))
+	for i, w := range want {
+		extents[i] = w.extent
 	}
 	raw, err := b.service.fetch(ctx, b.object, extents)
 	if err != nil {
 		return nil, err
+	}
+	cache := b.service.columns
+	if len(columns) > segmentKeysAhead { // for rows
+		cache = b.service.lines
 	}
 	for i, m := range want {
 		v, err := segment.DecodeColumn(raw[i], b.footer.Blocks[m.block].Rows)
 		if err != nil {
 			return nil, corrupt(err)
 		}
-		b.service.parts.put(blockKey{b.object.ID, m.block, m.column}, v, v.Size())
+		cache.put(blockKey{b.object.ID, m.block, m.column}, v, v.Size())
 		if m.block == b.block {
 			out[m.at] = v
 		}
@@ -97,36 +109,78 @@ func (b *blockSource) load(ctx context.Context, columns []int) ([]*segment.Value
 	return out, nil
 }
 
+// known is a column that was kept.
+func (b *blockSource) known(column int) *segment.Values {
+	for _, cache := range []*cache{b.service.columns, b.service.lines} {
+		if v, ok := cache.get(blockKey{b.object.ID, b.block, column}); ok {
+			return v.(*segment.Values)
+		}
+	}
+	return nil
+}
+
 // segmentKeysAhead is how many columns at most are read ahead.
 const segmentKeysAhead = 64
 
+// rows are kept apart from the columns that they are read from, which are mostly nothing but a count.
 func (b *blockSource) rows(ctx context.Context) (*rows, error) {
-	key := blockKey{b.object.ID, b.block, keyRows}
-	if r, ok := b.service.parts.get(key); ok {
+	if r, ok := b.service.columns.get(blockKey{b.object.ID, b.block, keyRows}); ok {
 		return r.(*rows), nil
 	}
-	columns, err := b.load(ctx, []int{segment.Lines, segment.Steps})
+	var lines, steps []extent
+	ahead := int64(0)
+	for block := b.block; block < len(b.footer.Blocks) && ahead < readAhead; block++ {
+		offset, length := b.footer.Range(segment.Lines, block)
+		lines = append(lines, extent{offset, length})
+		ahead += length
+		offset, length = b.footer.Range(segment.Steps, block)
+		steps = append(steps, extent{offset, length})
+		ahead += length
+	}
+	n := len(lines)
+	raw, err := b.service.fetch(ctx, b.object, append(lines, steps...))
 	if err != nil {
 		return nil, err
 	}
-	r := &rows{}
-	for i, into := range []*[]int64{&r.lines, &r.steps} {
-		if columns[i] == nil {
-			return nil, corrupt(segment.ErrCorrupt)
-		}
-		if *into, err = columns[i].Whole(); err != nil {
+	var mine *rows
+	for i := range n {
+		r, err := decodeRows(raw[i], raw[n+i], b.footer.Blocks[b.block+i].Rows)
+		if err != nil {
 			return nil, corrupt(err)
 		}
-	}
-	for row, step := range r.steps {
-		if step == segment.Odd {
-			if r.odd == nil {
-				r.odd = make([]bool, len(r.steps))
-			}
-			r.odd[row] = true
+		b.service.columns.put(blockKey{b.object.ID, b.block + i, keyRows}, r, r.size())
+		if i == 0 {
+			mine = r
 		}
 	}
-	b.service.parts.put(key, r, len(r.odd)+72) // the numbers are kept with the columns
+	return mine, nil
+}
+
+func decodeRows(lines, steps []byte, n int) (*rows, error) {
+	r := &rows{n: n}
+	for _, c := range []struct {
+		raw  []byte
+		into *sequence
+	}{{lines, &r.lines}, {steps, &r.steps}} {
+		values, err := segment.DecodeColumn(c.raw, n)
+		if err != nil {
+			return nil, err
+		}
+		whole, err := values.Whole()
+		if err != nil {
+			return nil, err
+		}
+		*c.into = sequenceOf(whole)
+	}
+	for row := range n {
+		if r.steps.at(row) != segment.Odd {
+			continue
+		}
+		if r.odd == nil {
+			r.odd = make([]bool, n)
+		}
+		r.odd[row] = true
+	}
 	return r, nil
 }
 

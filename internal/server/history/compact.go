@@ -2,9 +2,7 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"time"
@@ -47,10 +45,9 @@ type compaction struct {
 	dead []store.DeadLines
 
 	builder segment.Builder
-	// stats are those of the block that is being made, wide those of the whole segment where a block has too many keys.
+	// stats are those of the block that is being made, whole those of the blocks that are done.
 	stats *chunk.Stats
 	whole []wholeStats
-	wide  bool
 	parts []segment.Part
 	// copies are the blocks of older segments that stay as they are.
 	copies map[*part]segment.Part
@@ -126,7 +123,7 @@ func (c *compaction) do(ctx context.Context) error {
 	if err := c.hide(); err != nil {
 		return err
 	}
-	all := c.segments()
+	all := segmentsOf(c.snapshot, c.head)
 	sizes := make([]int64, len(all))
 	for i := range all {
 		sizes[i] = all[i].Size
@@ -205,13 +202,17 @@ func (c *compaction) put(ctx context.Context, p piece) error {
 	}
 	c.parts = append(c.parts, copied)
 	footer := copied.Footer
-	if p.part.together == nil {
+	if !c.needsTogether(p.part) {
 		c.whole = append(c.whole, wholeStats{raw: footer.Blocks[copied.Index].Stats})
 	} else if copied.Index == 0 {
-		c.wide = true
 		c.whole = append(c.whole, wholeStats{raw: footer.Stats})
 	}
 	return nil
+}
+
+// needsTogether tells whether a block is of a segment that has statistics of all blocks together, and not of each.
+func (c *compaction) needsTogether(p *part) bool {
+	return p.together != nil && slices.ContainsFunc(p.together.Blocks, func(b segment.BlockInfo) bool { return len(b.Stats) == 0 })
 }
 
 // add adds the rows of a piece to the block that is being made, and its statistics.
@@ -228,7 +229,8 @@ func (c *compaction) add(ctx context.Context, p piece) error {
 	if err != nil {
 		return err
 	}
-	for row, at := range found.lines {
+	for row := range found.n {
+		at := found.lines.at(row)
 		if at < p.lines.from || at >= p.lines.to {
 			continue
 		}
@@ -240,7 +242,7 @@ func (c *compaction) add(ctx context.Context, p piece) error {
 		case c.stream == store.StreamConsole:
 			c.builder.AddRaw(at, store.NoStep, texts[row])
 		default:
-			c.builder.Add(at, found.steps[row], texts[row])
+			c.builder.Add(at, found.steps.at(row), texts[row])
 		}
 	}
 	if stats != nil {
@@ -275,9 +277,7 @@ func (c *compaction) flush() error {
 	var encoded []byte
 	if c.stream == store.StreamHistory {
 		c.whole = append(c.whole, wholeStats{stats: c.stats})
-		if len(c.stats.Keys()) > segment.MaxColumns || c.stats.Wide {
-			c.wide = true
-		} else {
+		if len(c.stats.Keys()) <= segment.MaxColumns && !c.stats.Wide {
 			encoded = chunk.EncodeStats(c.stats)
 		}
 	}
@@ -292,7 +292,7 @@ func (c *compaction) hide() error {
 	for i, k := range c.chunks {
 		lines[i] = span{k.FirstLine, k.FirstLine + int64(k.N)}
 	}
-	for _, g := range c.segments() {
+	for _, g := range segmentsOf(c.snapshot, c.head) {
 		over := overlap(lines, span{g.FirstLine, g.NextLine})
 		if len(over) == 0 {
 			continue
@@ -304,18 +304,6 @@ func (c *compaction) hide() error {
 		c.dead = append(c.dead, store.DeadLines{Segment: g, Dead: union(append(dead, over...)...).encode()})
 	}
 	return nil
-}
-
-// segments are those of the writer, by their lines.
-func (c *compaction) segments() []store.Segment {
-	var all []store.Segment
-	for _, g := range c.snapshot.Segments {
-		if g.Stream == c.head.Stream && g.Writer == c.head.Writer {
-			all = append(all, g)
-		}
-	}
-	slices.SortFunc(all, func(a, b store.Segment) int { return compare(a.FirstLine, b.FirstLine) })
-	return all
 }
 
 // tier groups segments of about one size: each is four times as large as the one before.
@@ -358,7 +346,7 @@ func (c *compaction) absorb(ctx context.Context, g store.Segment) ([]piece, erro
 		}
 		parts = append(parts, p)
 		known := c.stream != store.StreamHistory || len(footer.Blocks[block.block].Stats) > 0
-		if p.whole() && (p.together != nil || known && isLarge(footer, block.block)) {
+		if p.whole() && (c.needsTogether(p) || known && isLarge(footer, block.block)) {
 			c.copies[p] = segment.Part{Source: source, Footer: footer, Index: block.block}
 		}
 	}
@@ -424,9 +412,10 @@ func (c *compaction) write(ctx context.Context) error {
 	return c.service.store.Compact(ctx, change)
 }
 
-// segmentStats are the statistics of all rows, where a block is too wide for its own.
+// segmentStats are the statistics of all rows: who asks for the keys of a long run reads fewer of them, and blocks that are
+// too wide have none of their own.
 func (c *compaction) segmentStats() ([]byte, error) {
-	if !c.wide {
+	if c.stream != store.StreamHistory {
 		return nil, nil
 	}
 	all := &chunk.Stats{Limit: maxKeys}
@@ -440,85 +429,4 @@ func (c *compaction) segmentStats() ([]byte, error) {
 		all.Merge(w.stats)
 	}
 	return chunk.EncodeStats(all), nil
-}
-
-// upload writes the object of a segment.
-func (s *Service) upload(ctx context.Context, g store.Segment, pieces []segment.Piece, footer []byte, sources []store.Object) error {
-	body := &assembly{ctx: ctx, service: s, pieces: append(slices.Clone(pieces), segment.Piece{Bytes: footer, Length: int64(len(footer))}), sources: sources}
-	err := s.bucket.Put(ctx, objectKey(g.Object()), body, g.Size)
-	if err = errors.Join(err, body.Close()); err != nil {
-		return fmt.Errorf("write a segment: %w", err)
-	}
-	return nil
-}
-
-// assembly reads the pieces of a new object one after the other. Each source is read once, from its start to its end.
-type assembly struct {
-	ctx     context.Context //nolint:containedctx // it lives as long as one upload
-	service *Service
-	pieces  []segment.Piece
-	sources []store.Object
-	open    map[int]*openSource
-}
-
-type openSource struct {
-	io.ReadCloser
-	at int64
-}
-
-// Read reads on.
-func (a *assembly) Read(p []byte) (int, error) {
-	for len(a.pieces) > 0 && a.pieces[0].Length == 0 {
-		a.pieces = a.pieces[1:]
-	}
-	if len(a.pieces) == 0 {
-		return 0, io.EOF
-	}
-	piece := &a.pieces[0]
-	p = p[:min(int64(len(p)), piece.Length)]
-	n := 0
-	if piece.Bytes != nil {
-		n = copy(p, piece.Bytes)
-		piece.Bytes = piece.Bytes[n:]
-	} else {
-		source, err := a.source(piece.Source, piece.Offset)
-		if err != nil {
-			return 0, err
-		}
-		if n, err = io.ReadFull(source, p); err != nil {
-			return n, bucketFailed(err)
-		}
-		source.at += int64(n)
-	}
-	piece.Offset += int64(n)
-	piece.Length -= int64(n)
-	return n, nil
-}
-
-// source returns a source at an offset.
-func (a *assembly) source(number int, offset int64) (*openSource, error) {
-	if s, ok := a.open[number]; ok && offset >= s.at {
-		_, err := io.CopyN(io.Discard, s, offset-s.at)
-		s.at = offset
-		return s, err
-	}
-	if a.open == nil {
-		a.open = map[int]*openSource{}
-	}
-	const whole = math.MaxInt32 // segments are smaller
-	body, err := a.service.bucket.Get(a.ctx, objectKey(a.sources[number]), offset, whole)
-	if err != nil {
-		return nil, bucketFailed(err)
-	}
-	a.open[number] = &openSource{ReadCloser: body, at: offset}
-	return a.open[number], nil
-}
-
-// Close ends what is open.
-func (a *assembly) Close() error {
-	var errs []error
-	for _, s := range a.open {
-		errs = append(errs, s.Close())
-	}
-	return errors.Join(errs...)
 }

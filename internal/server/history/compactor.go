@@ -122,7 +122,7 @@ func (s *Service) CompactRun(ctx context.Context, run store.ID, least int) (err 
 		err = errors.Join(err, s.store.ReleaseRun(ctx, run, s.holder))
 	}()
 	worker := *s
-	worker.parts = newCache(workerCache)
+	worker.lines, worker.columns = newCache(workerCache), newCache(workerCache/4)
 	renew := func() (bool, error) {
 		now := s.now()
 		return s.store.LeaseRun(ctx, run, s.holder, now, now.Add(leaseLife))

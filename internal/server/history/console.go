@@ -106,8 +106,8 @@ func (v *view) log(ctx context.Context, r LogRange, total int64) (LogPage, error
 		if err != nil {
 			return LogPage{}, err
 		}
-		for row, line := range found.lines {
-			if line >= wanted.from && line < wanted.to && p.visible(found, row) {
+		for row := range found.n {
+			if line := found.lines.at(row); line >= wanted.from && line < wanted.to && p.visible(found, row) {
 				refs = append(refs, ref{line: line, part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
 			}
 		}
@@ -128,9 +128,9 @@ func (v *view) sharedLog(ctx context.Context, r LogRange) (LogPage, error) {
 		if err != nil {
 			return LogPage{}, err
 		}
-		for row, line := range found.lines {
+		for row := range found.n {
 			if p.visible(found, row) {
-				at := ref{step: store.NoStep, line: line, part: int32(at), row: int32(row)} //nolint:gosec // a part has fewer rows
+				at := ref{step: store.NoStep, line: found.lines.at(row), part: int32(at), row: int32(row)} //nolint:gosec // a part has fewer rows
 				if stamp := parseLogLine(texts[row], true).Timestamp; stamp != nil {
 					at.step = stamp.UnixMicro()
 				}

@@ -43,7 +43,7 @@ func join(wanted []extent) []joined {
 		if n := len(out); n > 0 {
 			last := &out[n-1]
 			gap := w.offset - (last.offset + last.length)
-			total := w.offset + w.length - last.offset
+			total := max(w.offset+w.length-last.offset, last.length)
 			useful := last.wanted + w.length
 			if total <= maxFetch && (gap <= smallGap || total <= (maxWasted+1)*useful) {
 				last.length, last.wanted = total, useful

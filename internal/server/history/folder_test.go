@@ -54,6 +54,9 @@ func (f *folder) Get(_ context.Context, key string, offset, length int64) (io.Re
 	if err != nil {
 		return nil, err
 	}
+	if length < 0 {
+		length = 1 << 40
+	}
 	return struct {
 		io.Reader
 		io.Closer

@@ -197,11 +197,11 @@ func (v *view) tail(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for row := range r.steps {
+		for row := range r.n {
 			if !p.visible(r, row) {
 				continue
 			}
-			step, line := r.steps[row], r.lines[row]
+			step, line := r.steps.at(row), r.lines.at(row)
 			if best.part == nil || step > best.step || step == best.step &&
 				(p.rank > best.part.rank || p.rank == best.part.rank && line > best.line) {
 				best.part, best.row, best.step, best.line = p, int32(row), step, line //nolint:gosec // few rows

@@ -22,12 +22,42 @@ type source interface {
 
 // rows are the steps and the numbers of lines, in the order in which a source holds them.
 type rows struct {
-	steps, lines []int64
+	n            int
+	steps, lines sequence
 	// odd, where not nil, are the rows that are no JSON objects.
 	odd []bool
 }
 
-func (r *rows) size() int { return 16*len(r.lines) + len(r.odd) + 72 }
+func (r *rows) size() int { return 8*(len(r.steps.values)+len(r.lines.values)) + len(r.odd) + 128 }
+
+// sequence is whole numbers. Most count up evenly, which takes no memory: values is nil then.
+type sequence struct {
+	from, by int64
+	values   []int64
+}
+
+func sequenceOf(values []int64) sequence {
+	s := sequence{}
+	if len(values) > 0 {
+		s.from = values[0]
+	}
+	if len(values) > 1 {
+		s.by = values[1] - values[0]
+	}
+	for i, v := range values {
+		if v != s.from+int64(i)*s.by {
+			return sequence{values: values}
+		}
+	}
+	return s
+}
+
+func (s *sequence) at(i int) int64 {
+	if s.values != nil {
+		return s.values[i]
+	}
+	return s.from + int64(i)*s.by
+}
 
 // part is lines of one writer that came together.
 type part struct {
@@ -54,7 +84,7 @@ func (p *part) visible(r *rows, row int) bool {
 	if r.odd != nil && r.odd[row] {
 		return false
 	}
-	return r.steps[row] <= p.cut && (len(p.hidden) == 0 || !p.hidden.has(r.lines[row]))
+	return r.steps.at(row) <= p.cut && (len(p.hidden) == 0 || !p.hidden.has(r.lines.at(row)))
 }
 
 // chunkSource is a chunk of the database.
@@ -71,7 +101,7 @@ type chunkKey struct {
 	stream store.Stream
 	writer store.Text
 	seq    int64
-	// what is "" for the lines, "=" and the key for its values.
+	// what is "" for the lines, "rows", "stats", or "=" and a key for its values.
 	what string
 }
 
@@ -91,18 +121,18 @@ func decode(c *store.Chunk, body []byte) (*decoded, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	d := &decoded{texts: lines, rows: rows{steps: make([]int64, len(lines)), lines: make([]int64, len(lines))}}
+	d := &decoded{texts: lines, rows: rows{n: len(lines), lines: sequence{from: c.FirstLine, by: 1}}}
+	steps := make([]int64, len(lines))
 	size := 0
 	for i, line := range lines {
-		d.rows.lines[i] = c.FirstLine + int64(i)
-		d.rows.steps[i] = store.NoStep
+		steps[i] = store.NoStep
 		size += len(line)
 		if c.Stream == store.StreamConsole {
 			continue
 		}
 		step, ok := chunk.Step(line)
 		if c.Stream == store.StreamHistory {
-			d.rows.steps[i] = step
+			steps[i] = step
 		}
 		if !ok {
 			if d.rows.odd == nil {
@@ -111,19 +141,20 @@ func decode(c *store.Chunk, body []byte) (*decoded, int, error) {
 			d.rows.odd[i] = true
 		}
 	}
-	return d, size + 24*len(lines) + d.rows.size(), nil
+	d.rows.steps = sequenceOf(steps)
+	return d, size + 24*len(lines), nil
 }
 
 // prefetch is how many chunks are read at once: MySQL answers one query for several much sooner than several.
 const prefetch = 8
 
 func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
-	if d, ok := c.service.parts.get(keyOf(&c.chunk, "")); ok {
+	if d, ok := c.service.lines.get(keyOf(&c.chunk, "")); ok {
 		return d.(*decoded), nil
 	}
 	seqs := []int64{c.chunk.Seq}
 	for i := range c.follows[:min(len(c.follows), prefetch-1)] {
-		if _, ok := c.service.parts.get(keyOf(&c.follows[i], "")); !ok {
+		if _, ok := c.service.lines.get(keyOf(&c.follows[i], "")); !ok {
 			seqs = append(seqs, c.follows[i].Seq)
 		}
 	}
@@ -141,7 +172,8 @@ func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
 		if err != nil {
 			return nil, corrupt(err)
 		}
-		c.service.parts.put(keyOf(&of, ""), d, size)
+		c.service.lines.put(keyOf(&of, ""), d, size)
+		c.service.columns.put(keyOf(&of, "rows"), &d.rows, d.rows.size())
 		if found[i].Seq == c.chunk.Seq {
 			mine = d
 		}
@@ -162,6 +194,9 @@ func follower(chunks []store.Chunk, seq int64) store.Chunk {
 }
 
 func (c *chunkSource) rows(ctx context.Context) (*rows, error) {
+	if r, ok := c.service.columns.get(keyOf(&c.chunk, "rows")); ok {
+		return r.(*rows), nil
+	}
 	d, err := c.decoded(ctx)
 	if err != nil {
 		return nil, err
@@ -192,7 +227,7 @@ func (c *chunkSource) values(ctx context.Context, keys []string) ([]*segment.Val
 	out := make([]*segment.Values, len(keys))
 	var missing []string
 	for i, key := range keys {
-		if v, ok := c.service.parts.get(keyOf(&c.chunk, "="+key)); ok {
+		if v, ok := c.service.columns.get(keyOf(&c.chunk, "="+key)); ok {
 			out[i] = v.(*segment.Values)
 		} else {
 			missing = append(missing, key)
@@ -211,20 +246,20 @@ func (c *chunkSource) values(ctx context.Context, keys []string) ([]*segment.Val
 			continue
 		}
 		out[i], extracted = extracted[0], extracted[1:]
-		c.service.parts.put(keyOf(&c.chunk, "="+keys[i]), out[i], out[i].Size())
+		c.service.columns.put(keyOf(&c.chunk, "="+keys[i]), out[i], out[i].Size())
 	}
 	return out, nil
 }
 
 func (c *chunkSource) stats(ctx context.Context) (*chunk.Stats, error) {
-	const what = "#"
-	if s, ok := c.service.parts.get(keyOf(&c.chunk, what)); ok {
+	const what = "stats"
+	if s, ok := c.service.columns.get(keyOf(&c.chunk, what)); ok {
 		return s.(*chunk.Stats), nil
 	}
 	seqs := make([]int64, 0, 1+len(c.follows))
 	seqs = append(seqs, c.chunk.Seq)
 	for i := range c.follows {
-		if _, ok := c.service.parts.get(keyOf(&c.follows[i], what)); !ok && len(seqs) < 8*prefetch {
+		if _, ok := c.service.columns.get(keyOf(&c.follows[i], what)); !ok && len(seqs) < 8*prefetch {
 			seqs = append(seqs, c.follows[i].Seq)
 		}
 	}
@@ -243,7 +278,7 @@ func (c *chunkSource) stats(ctx context.Context) (*chunk.Stats, error) {
 		}
 		key := keyOf(&c.chunk, what)
 		key.seq = found[i].Seq
-		c.service.parts.put(key, s, 64+statsSize(s))
+		c.service.columns.put(key, s, 64+statsSize(s))
 		if found[i].Seq == c.chunk.Seq {
 			mine = s
 		}

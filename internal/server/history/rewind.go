@@ -98,14 +98,15 @@ func (v *view) truncate(ctx context.Context, rank int, step int64) (store.Trunca
 				return t, err
 			}
 		}
-		for row, at := range r.steps {
+		for row := range r.n {
+			at := r.steps.at(row)
 			if at > step || !p.visible(r, row) {
 				continue
 			}
-			t.NextLine = max(t.NextLine, r.lines[row]+1)
+			t.NextLine = max(t.NextLine, r.lines.at(row)+1)
 			t.MaxStep = max(t.MaxStep, at)
 			if texts != nil {
-				kept = append(kept, line{number: r.lines[row], text: texts[row]})
+				kept = append(kept, line{number: r.lines.at(row), text: texts[row]})
 			}
 		}
 	}

@@ -173,10 +173,10 @@ func (c *choice) rows(ctx context.Context) ([]ref, error) {
 			return nil, err
 		}
 		found := len(refs)
-		refs = slices.Grow(refs, len(r.steps))
-		for row, step := range r.steps {
-			if step >= c.spec.MinStep && step < c.spec.MaxStep && hasAll(values, row) && p.visible(r, row) {
-				refs = append(refs, ref{step: step, line: r.lines[row], part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
+		refs = slices.Grow(refs, r.n)
+		for row := range r.n {
+			if step := r.steps.at(row); step >= c.spec.MinStep && step < c.spec.MaxStep && hasAll(values, row) && p.visible(r, row) {
+				refs = append(refs, ref{step: step, line: r.lines.at(row), part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
 			}
 		}
 		if len(refs) > found {

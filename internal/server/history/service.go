@@ -3,7 +3,6 @@ package history
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,22 +24,14 @@ const (
 )
 
 const (
-	// partsCache holds decoded lines and columns, answersCache what was computed from them.
-	partsCache   = 32 << 20
+	// linesCache holds lines and what they are made of, columnsCache the columns that charts are made of, statistics and
+	// footers, answersCache what was computed. Apart, since a walk through all lines would drive out all columns.
+	linesCache   = 16 << 20
+	columnsCache = 24 << 20
 	answersCache = 8 << 20
 	// readers is how many requests work on lines at once; more only compete for memory and the two processors of a small pod.
 	readers = 4
 )
-
-// Bucket is where segments are kept.
-type Bucket interface {
-	// Put writes an object; it is durable when Put returns.
-	Put(ctx context.Context, key string, body io.Reader, size int64) error
-	// Get reads a range of an object.
-	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
-	// Delete removes an object; one that does not exist is no error.
-	Delete(ctx context.Context, key string) error
-}
 
 // Config sets up a Service.
 type Config struct {
@@ -60,8 +51,8 @@ type Service struct {
 	logger *slog.Logger
 	now    func() time.Time
 
-	parts, answers *cache
-	readers        *semaphore.Weighted
+	lines, columns, answers *cache
+	readers                 *semaphore.Weighted
 	// holder names this service in leases, touched are runs that may have lines to compact.
 	holder  store.ID
 	touched chan store.ID
@@ -80,7 +71,7 @@ func New(s *store.Store, cfg Config) *Service {
 	}
 	return &Service{
 		store: s, bucket: cfg.Bucket, logger: cfg.Logger, now: cfg.Now,
-		parts: newCache(partsCache), answers: newCache(answersCache), readers: semaphore.NewWeighted(readers),
+		lines: newCache(linesCache), columns: newCache(columnsCache), answers: newCache(answersCache), readers: semaphore.NewWeighted(readers),
 		holder: s.NewID(), touched: make(chan store.ID, maxTouched),
 		pendingMu: &sync.Mutex{}, pending: map[store.ID]pending{},
 	}

@@ -50,14 +50,16 @@ func (s *Service) partsOf(ctx context.Context, snapshot store.Snapshot, head sto
 		})
 		newer = append(newer, lines)
 	}
-	for _, g := range snapshot.Segments {
-		if g.Stream != head.Stream || g.Writer != head.Writer {
-			continue
-		}
+	segments, before := segmentsOf(snapshot, head), int64(0)
+	for i, g := range segments {
 		blocks, err := s.blocksOf(ctx, g, rank, newer)
 		if err != nil {
 			return nil, err
 		}
+		if before > g.FirstLine || i+1 < len(segments) && segments[i+1].FirstLine < g.NextLine {
+			splitStats(blocks)
+		}
+		before = max(before, g.NextLine)
 		parts = append(parts, blocks...)
 	}
 	parts = slices.DeleteFunc(parts, (*part).none)
@@ -97,6 +99,31 @@ func (s *Service) blocksOf(ctx context.Context, g store.Segment, rank int, newer
 	return parts, nil
 }
 
+// segmentsOf are those of a writer, by their lines.
+func segmentsOf(snapshot store.Snapshot, head store.StreamHead) []store.Segment {
+	var all []store.Segment
+	for _, g := range snapshot.Segments {
+		if g.Stream == head.Stream && g.Writer == head.Writer {
+			all = append(all, g)
+		}
+	}
+	slices.SortFunc(all, func(a, b store.Segment) int { return compare(a.FirstLine, b.FirstLine) })
+	return all
+}
+
+// splitStats lets the blocks of a segment between whose lines those of another lie have their own statistics, if they can:
+// the last value of a key is that of its last line.
+func splitStats(parts []*part) {
+	for _, p := range parts {
+		if p.together != nil && slices.ContainsFunc(p.together.Blocks, func(b segment.BlockInfo) bool { return len(b.Stats) == 0 }) {
+			return
+		}
+	}
+	for _, p := range parts {
+		p.together = nil
+	}
+}
+
 // isTogether tells whether the parts are all of a segment that has statistics of them together.
 func isTogether(footer *segment.Footer, parts []*part) bool {
 	return len(footer.Stats) > 0 && len(parts) == len(footer.Blocks) &&
@@ -131,10 +158,10 @@ func (v *view) between(ctx context.Context, minStep, maxStep int64) ([]ref, erro
 		if err != nil {
 			return nil, err
 		}
-		refs = slices.Grow(refs, len(r.steps))
-		for row, step := range r.steps {
-			if step >= minStep && step < maxStep && p.visible(r, row) {
-				refs = append(refs, ref{step: step, line: r.lines[row], part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
+		refs = slices.Grow(refs, r.n)
+		for row := range r.n {
+			if step := r.steps.at(row); step >= minStep && step < maxStep && p.visible(r, row) {
+				refs = append(refs, ref{step: step, line: r.lines.at(row), part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
 			}
 		}
 	}
@@ -278,11 +305,11 @@ func (p *part) fold(ctx context.Context, lines span, into *chunk.Stats) error {
 	}
 	order := make([]int, 0, len(texts))
 	for row := range texts {
-		if at := r.lines[row]; at >= lines.from && at < lines.to && p.visible(r, row) {
+		if at := r.lines.at(row); at >= lines.from && at < lines.to && p.visible(r, row) {
 			order = append(order, row)
 		}
 	}
-	slices.SortFunc(order, func(a, b int) int { return compare(r.lines[a], r.lines[b]) })
+	slices.SortFunc(order, func(a, b int) int { return compare(r.lines.at(a), r.lines.at(b)) })
 	for _, row := range order {
 		if err := chunk.Scan(texts[row], into); err != nil {
 			return corrupt(err)

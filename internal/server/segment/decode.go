@@ -26,6 +26,7 @@ func DecodeColumn(b []byte, rows int) (*Values, error) {
 		v.readText(r, present)
 	case formatInt:
 		v.ints = spreadOut(r.ints(present), v)
+		v.even()
 	default:
 		v.floats = spreadOut(r.floats(present), v)
 	}

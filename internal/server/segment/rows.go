@@ -14,10 +14,17 @@ const (
 
 // Whole returns the values of a column of whole numbers that every row has, such as Lines and Steps.
 func (v *Values) Whole() ([]int64, error) {
-	if v.format != formatInt || v.has != nil || len(v.ints) != v.rows {
+	if v.format != formatInt || v.has != nil {
 		return nil, ErrCorrupt
 	}
-	return v.ints, nil
+	if v.ints != nil {
+		return v.ints, nil
+	}
+	all := make([]int64, v.rows)
+	for row := range all {
+		all[row] = v.whole(row)
+	}
+	return all, nil
 }
 
 // Rows writes rows as lines.

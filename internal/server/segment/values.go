@@ -12,10 +12,36 @@ type Values struct {
 	has []uint64
 	// One of the following holds the values, at the index of their rows.
 	format format
-	ints   []int64
+	ints   []int64   // nil where they are from, from+by, from+2*by …
 	floats []float64 // beside text too: what its tokens compare as, NaN where they do not
 	text   []byte
 	ends   []uint32 // where the token of each row ends in text
+
+	from, by int64
+}
+
+// even drops values that count up evenly.
+func (v *Values) even() {
+	if v.has != nil || len(v.ints) == 0 {
+		return
+	}
+	v.from, v.by = v.ints[0], 0
+	if len(v.ints) > 1 {
+		v.by = v.ints[1] - v.ints[0]
+	}
+	for i, n := range v.ints {
+		if n != v.from+int64(i)*v.by {
+			return
+		}
+	}
+	v.ints = nil
+}
+
+func (v *Values) whole(row int) int64 {
+	if v.ints == nil {
+		return v.from + int64(row)*v.by
+	}
+	return v.ints[row]
 }
 
 // Rows is the number of rows.
@@ -32,7 +58,7 @@ func (v *Values) Append(dst []byte, row int) []byte {
 	case formatText:
 		return append(dst, v.token(row)...)
 	case formatInt:
-		return strconv.AppendInt(dst, v.ints[row], 10)
+		return strconv.AppendInt(dst, v.whole(row), 10)
 	default:
 		return v.format.append(dst, v.floats[row])
 	}
@@ -52,7 +78,7 @@ func (v *Values) Number(row int) float64 {
 		return math.NaN()
 	}
 	if v.format == formatInt {
-		return float64(v.ints[row])
+		return float64(v.whole(row))
 	}
 	return v.floats[row]
 }
