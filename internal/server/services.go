@@ -25,7 +25,7 @@ func (s *Server) serve() {
 	cfg.Identity.Host, cfg.Identity.Now = s.host.String(), cfg.Now
 	s.identity = identity.New(cfg.Identity)
 	s.guard = access.NewGuard(s.store)
-	s.history = history.New(s.store, history.Config{Logger: cfg.Logger, Now: cfg.Now})
+	s.history = history.New(s.store, history.Config{Bucket: history.InBucket(s.storage.bucket), Logger: cfg.Logger, Now: cfg.Now})
 	s.artifacts = artifact.New(s.store, s.guard, s.storage.bucket, artifact.Config{Logger: cfg.Logger, Now: cfg.Now})
 	s.runs = run.New(s.store, run.Config{
 		Guard: s.guard, Histories: s.history, Sweeps: sweep.NewDirectory(s.store), Bucket: s.storage.bucket, Artifacts: s.artifacts,
@@ -42,6 +42,7 @@ func (s *Server) serve() {
 		Guard: s.guard, Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,
 		Limit:    func(user store.ID) time.Duration { return s.limits.Take(user, limit.Metrics) },
 		Files:    s.runs,
+		Written:  s.history.Logged,
 		Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now,
 	})
 }

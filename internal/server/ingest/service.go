@@ -47,6 +47,8 @@ type Config struct {
 	Limit func(user store.ID) time.Duration
 	// Files hears of uploads; nil for nobody.
 	Files FileRegistry
+	// Written hears how many chunks of how many bytes were added to a run, so that they are compacted in time; nil for nobody.
+	Written func(run store.ID, chunks, bytes int)
 	// Registry takes the metrics.
 	Registry prometheus.Registerer
 	// Logger hears of failures; nil means slog.Default().
@@ -165,6 +167,9 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, from caller) (sto
 		}
 	}
 	s.metrics.acknowledged(a)
+	if s.cfg.Written != nil && len(a.Parts) > 0 {
+		s.cfg.Written(a.Permit.RunID, len(a.Parts), sizeOf(a))
+	}
 	return a.Stopping, nil
 }
 
