@@ -124,7 +124,7 @@ func TestARunIsStoppedFromOutside(t *testing.T) {
 	p.runs(t, p.user(t, "ada"), "stop.py")
 }
 
-// The oldest client trains, resumes, and moves artifacts too.
+// The oldest client trains, resumes, moves artifacts and runs sweeps too.
 func TestTheOldestClient(t *testing.T) {
 	p := serve(t)
 	p.ends(t)
