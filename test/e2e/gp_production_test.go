@@ -109,7 +109,8 @@ func everythingOf(t *testing.T, home *client.Home, entity, mode string) string {
 	if result.Code != 0 {
 		t.Fatalf("read %s of %s: %s", mode, entity, result.Output)
 	}
-	return result.Output
+	_, listed, _ := strings.Cut(result.Output, "everything:")
+	return listed
 }
 
 func storageHost() string { return "storage." + clusterName + ".test" }
