@@ -164,9 +164,6 @@ func (s *Store) ContentsOfEntity(ctx context.Context, entity ID, md5 Text) ([]Co
 	return found, err
 }
 
-// NewContentID returns the id of contents that InsertContents is to write.
-func (s *Store) NewContentID() ID { return s.ids.next() }
-
 // DoubtContents makes clients upload contents again whose object was not found.
 func (s *Store) DoubtContents(ctx context.Context, ids []ID) error {
 	return s.update(ctx, "doubt contents", func(ctx context.Context, tx bun.Tx) error {
