@@ -79,13 +79,15 @@ func TestWhatWasLoggedOfflineIsSynced(t *testing.T) {
 	if err != nil || len(folders) != 2 {
 		t.Fatalf("offline runs in %v, %v", folders, err)
 	}
-	for range 2 { // the second time changes nothing
-		result := home.Run(t, "wandb", append([]string{"sync", "--include-synced"}, folders...)...)
-		if result.Code != 0 {
-			t.Fatalf("exit code %d: %s\n%s", result.Code, result.Output, p.logs.tail())
-		}
-		p.runs(t, home, "synced.py")
+	result := home.Run(t, "wandb", append([]string{"sync"}, folders...)...)
+	if result.Code != 0 {
+		t.Fatalf("exit code %d: %s\n%s", result.Code, result.Output, p.logs.tail())
 	}
+	p.runs(t, home, "synced.py")
+	if result := home.Run(t, "wandb", append([]string{"sync"}, folders...)...); result.Code != 0 { // nothing is left to send
+		t.Fatalf("exit code %d: %s", result.Code, result.Output)
+	}
+	p.runs(t, home, "synced.py")
 }
 
 func TestSixteenProcessesAtOnce(t *testing.T) {
