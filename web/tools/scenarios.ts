@@ -22,8 +22,10 @@ const heading = (name: string | RegExp) => (page: Page) => page.getByRole("headi
 const run = `/ada/mnist/runs/r${(121 * 7919).toString(36).padStart(6, "x")}`;
 const drawn = (charts: number) => async (page: Page) => {
   // Charts are drawn when they come near the screen.
-  await page.locator("figure").nth(charts - 1).scrollIntoViewIfNeeded();
-  await page.locator(".u-over").nth(charts - 1).waitFor();
+  for (let index = 0; index < charts; index++) {
+    await page.locator("figure").nth(index).scrollIntoViewIfNeeded();
+    await page.locator(".u-over").nth(index).waitFor();
+  }
   await page.waitForTimeout(300);
   await page.evaluate(() => {
     window.scrollTo(0, 0);

@@ -60,7 +60,7 @@ export function Plot({ title, series, axis, log = false, smoothing = 0, unit = "
         height,
         legend: { show: false },
         cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false }, sync: { key: `${window.location.pathname}:${axis}` } },
-        scales: { x: { time: axis === "_timestamp" }, y: { distr: log ? logarithmic : linear, range: log ? logRange : linearRange } },
+        scales: { x: { time: axis === "_timestamp", range: xRange }, y: { distr: log ? logarithmic : linear, range: log ? logRange : linearRange } },
         axes: axesOf(style, axis, unit),
         series: [{}, ...seriesOf(style, colors, faint)],
         hooks: {
@@ -174,6 +174,12 @@ function labels(values: (number | null)[]): string[] {
 
 function width(_: uPlot, values: string[] | null): number {
   return 14 + Math.max(3, ...(values ?? []).map((text) => text.length)) * 6.2;
+}
+
+/** From the first to the last point; a single one stands in the middle. */
+function xRange(_: uPlot, min: number | null, max: number | null): [number, number] {
+  if (min === null || max === null) return [0, 1];
+  return min === max ? [min - 1, max + 1] : [min, max];
 }
 
 function linearRange(_: uPlot, min: number | null, max: number | null): [number, number] {

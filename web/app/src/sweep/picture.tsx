@@ -45,7 +45,7 @@ export function Picture({ rows, parameters, metric, minimize, link }: PicturePro
       {/* Focusable, so that a keyboard can scroll it. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <div className={classes.scroll} tabIndex={0} role="region" aria-label="Parameters and metric of each run">
-        <svg viewBox={`0 0 ${width} ${height}`} className={classes.picture} style={{ minWidth: width * 0.72 }} role="img" aria-label={`Parallel coordinates of ${lines.length} runs; the best is ${best ? nameOf(best.row.run) : ""}`}>
+        <svg viewBox={`0 0 ${width} ${height}`} className={classes.picture} style={{ minWidth: width * 0.72, maxWidth: width * 1.15 }} role="img" aria-label={`Parallel coordinates of ${lines.length} runs; the best is ${best ? nameOf(best.row.run) : ""}`}>
           {lines.map(({ row, places, good }) => (
             <polyline
               key={row.run.id}
