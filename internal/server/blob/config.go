@@ -115,6 +115,7 @@ func (c Config) place() (place, error) {
 			*field.into = strings.TrimRight(strings.TrimSpace(field.value), "/")
 		}
 	}
+	p.endpoint, p.external = withoutDefaultPort(p.endpoint), withoutDefaultPort(p.external)
 	if c.AccessKey != "" {
 		p.key = c.AccessKey
 	}
@@ -202,6 +203,24 @@ func (c Config) s3Place(p place, tls string) (place, error) {
 	p.bucket, p.prefix, _ = strings.Cut(strings.Trim(p.prefix, "/"), "/")
 	p.prefix = cleanPrefix(p.prefix)
 	return p, nil
+}
+
+// withoutDefaultPort drops the port that the scheme stands for. The host in a signature has none, so a client that sends the
+// port as it stands in a signed URL would be refused.
+func withoutDefaultPort(endpoint string) string {
+	for scheme, port := range map[string]string{"https://": ":443", "http://": ":80"} {
+		rest, found := strings.CutPrefix(endpoint, scheme)
+		if !found {
+			continue
+		}
+		host, path, slash := strings.Cut(rest, "/")
+		host = strings.TrimSuffix(host, port)
+		if slash {
+			path = "/" + path
+		}
+		return scheme + host + path
+	}
+	return endpoint
 }
 
 func cleanPrefix(path string) string {

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestPlaces(t *testing.T) {
 		"a secret with percent": {Config{URL: "s3://AK:100%@b"}, place{kind: kindS3, bucket: "b", key: "AK", secret: "100%"}},
 		"a host with a port":    {Config{URL: "s3://a:s@h:9000/b/p?tls=true"}, place{kind: kindS3, endpoint: "https://h:9000", bucket: "b", prefix: "p/", key: "a", secret: "s"}},
 		"a host without a port": {Config{URL: "s3://minio.example.com/b"}, place{kind: kindS3, endpoint: "https://minio.example.com", bucket: "b"}},
-		"port 443":              {Config{URL: "s3://h:443/b"}, place{kind: kindS3, endpoint: "https://h:443", bucket: "b"}},
+		"port 443":              {Config{URL: "s3://h:443/b"}, place{kind: kindS3, endpoint: "https://h", bucket: "b"}},
 		"without encryption":    {Config{URL: "s3://h.x/b?tls=false"}, place{kind: kindS3, endpoint: "http://h.x", bucket: "b"}},
 		"an endpoint apart":     {Config{URL: "s3://b.c/p", Endpoint: "https://h/"}, place{kind: kindS3, endpoint: "https://h", bucket: "b.c", prefix: "p/"}},
 		"CoreWeave":             {Config{URL: "cw://b/p"}, place{kind: kindS3, hosted: true, endpoint: coreWeaveEndpoint, bucket: "b", prefix: "p/"}},
@@ -86,4 +87,25 @@ func FuzzBucketURL(f *testing.F) {
 			t.Errorf("%q is taken for %+v", text, p)
 		}
 	})
+}
+
+// A signature covers the host without the port of its scheme; a client sends the host as it stands in the URL.
+func TestSignedURLsNameNoDefaultPort(t *testing.T) {
+	for text, want := range map[string]string{
+		"s3://key:secret@store.example:443/bucket?tls=true":  "https://store.example/bucket/",
+		"s3://key:secret@store.example:80/bucket?tls=false":  "http://store.example/bucket/",
+		"s3://key:secret@store.example:9000/bucket?tls=true": "https://store.example:9000/bucket/",
+	} {
+		bucket, err := Open(t.Context(), Config{URL: redact.Secret(text), Region: "r", Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		url, err := bucket.SignGet(t.Context(), "a", GetOptions{})
+		if err != nil || !strings.HasPrefix(url, want) {
+			t.Errorf("%s: signed %q, %v; want it to begin with %s", text, url, err, want)
+		}
+		if err := bucket.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
