@@ -174,6 +174,13 @@ func (p *Page) Allow(text string) {
 	p.allowed = append(p.allowed, text)
 }
 
+// Saw tells whether an error in the browser's console contained text so far.
+func (p *Page) Saw(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.faults, func(fault string) bool { return strings.Contains(fault, text) })
+}
+
 func (p *Page) unexpected() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
