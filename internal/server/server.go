@@ -206,6 +206,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	work.Go(func() error { s.artifacts.Run(background); return nil })
 	work.Go(func() error { s.ingest.Run(background); return nil })
 	work.Go(func() error { s.history.Run(background); return nil })
+	work.Go(func() error { s.runs.Run(background); return nil })
 	work.Go(func() error { s.watchBucket(background); return nil })
 	group.Go(func() error { s.prepare(groupCtx); return nil })
 	group.Go(func() error { return s.serveHTTP(groupCtx, s.listener, s.Handler(), s.cfg.ShutdownDelay) })

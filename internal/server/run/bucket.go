@@ -26,8 +26,10 @@ func (b noBucket) SignPut(context.Context, string, blob.PutOptions) (blob.Signed
 	return blob.SignedPut{}, b.fail()
 }
 
-// Stat fails.
-func (b noBucket) Stat(context.Context, string) (blob.Object, error) { return blob.Object{}, b.fail() }
+// Stat finds nothing.
+func (noBucket) Stat(context.Context, string) (blob.Object, error) {
+	return blob.Object{}, blob.ErrNotFound
+}
 
 // Delete fails.
 func (b noBucket) Delete(context.Context, ...string) error { return b.fail() }

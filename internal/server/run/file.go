@@ -282,8 +282,8 @@ func (s *Service) FileAddress(place access.Place, run string, name string) strin
 // Download is a URL by which anybody reads a file for some time; access.ReasonNotFound where it has not been uploaded.
 func (s *Service) Download(ctx context.Context, run store.ID, name string) (string, error) {
 	clean, err := CleanFile(name)
-	if err != nil {
-		return "", err
+	if err != nil { // nothing can have been uploaded under it
+		return "", missing(errors.Join(store.ErrNotFound, err), "file")
 	}
 	rows, err := s.store.RunFilesByName(ctx, run, []string{clean})
 	if err != nil {

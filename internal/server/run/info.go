@@ -34,9 +34,6 @@ func InfoOf(config []byte) (Info, bool) {
 	return infoOf(newest), true
 }
 
-// ParseInfo reads the file wandb-metadata.json.
-func ParseInfo(metadata []byte) Info { return infoOf(gjson.ParseBytes(metadata)) }
-
 func infoOf(environment gjson.Result) Info {
 	info := Info{
 		Program: first(environment, "program", "codePath"), OS: first(environment, "os"), Python: first(environment, "python"),

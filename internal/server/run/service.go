@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,8 @@ const (
 type Histories interface {
 	// Fork gives a run without lines those of its parent up to a step, and returns how many. It may be called again.
 	Fork(ctx context.Context, child, parent store.ID, step int64) (lines int64, err error)
+	// Delete removes every line of a run that was deleted. It may be called again.
+	Delete(ctx context.Context, run store.ID) error
 }
 
 // Sweeps knows the sweeps of projects.
@@ -65,6 +68,7 @@ type Service struct {
 	Config
 	store   *store.Store
 	indexes indexes
+	watcher watcher
 }
 
 // New returns a service on a store.
@@ -81,7 +85,9 @@ func New(s *store.Store, cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Service{Config: cfg, store: s}
+	return &Service{
+		Config: cfg, store: s, watcher: watcher{holder: rand.Text(), cleaned: map[store.ID]bool{}},
+	}
 }
 
 // ByName returns a run of a project; access.ReasonNotFound where there is none.

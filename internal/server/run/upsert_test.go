@@ -265,7 +265,10 @@ func TestWhatAnUpsertDoesToTheState(t *testing.T) {
 	}
 }
 
-type histories struct{ forks []string }
+type histories struct {
+	forks   []string
+	deleted []store.ID
+}
 
 func (h *histories) Fork(_ context.Context, child, parent store.ID, step int64) (int64, error) {
 	h.forks = append(h.forks, fmt.Sprintf("%v at %d", child != parent, step))
@@ -273,6 +276,11 @@ func (h *histories) Fork(_ context.Context, child, parent store.ID, step int64) 
 		return 0, errors.New("cut off")
 	}
 	return step + 1, nil
+}
+
+func (h *histories) Delete(_ context.Context, run store.ID) error {
+	h.deleted = append(h.deleted, run)
+	return nil
 }
 
 func TestARunContinuesAnother(t *testing.T) {

@@ -52,7 +52,7 @@ func (s *Store) putRunFiles(ctx context.Context, tx bun.Tx, run ID, files []RunF
 		names[i] = file.Name
 	}
 	var known []RunFile
-	err := tx.NewSelect().Model(&known).Column("name", "id").Where("run_id = ?", run).Where("name IN (?)", bun.In(names)).Scan(ctx)
+	err := tx.NewSelect().Model(&known).Column("name", "id").Where("run_id = ?", run).Where("name IN (?)", bun.List(names)).Scan(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *Store) putRunFiles(ctx context.Context, tx bun.Tx, run ID, files []RunF
 		}
 	}
 	if len(known) > 0 {
-		_, err := tx.NewDelete().Model((*RunFile)(nil)).Where("run_id = ?", run).Where("name IN (?)", bun.In(names)).Exec(ctx)
+		_, err := tx.NewDelete().Model((*RunFile)(nil)).Where("run_id = ?", run).Where("name IN (?)", bun.List(names)).Exec(ctx)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (s *Store) RunFilesByName(ctx context.Context, run ID, names []string) ([]R
 		}
 		var found []RunFile
 		err := s.view(ctx, "read the files", func(db bun.IDB) error {
-			return db.NewSelect().Model(&found).Where("run_id = ?", run).Where("name IN (?)", bun.In(texts)).Scan(ctx)
+			return db.NewSelect().Model(&found).Where("run_id = ?", run).Where("name IN (?)", bun.List(texts)).Scan(ctx)
 		})
 		if err != nil {
 			return nil, err
@@ -118,7 +118,7 @@ func (s *Store) RunFileCounts(ctx context.Context, runs []ID) (map[ID]int64, err
 	}
 	err := s.view(ctx, "count the files", func(db bun.IDB) error {
 		return db.NewSelect().Model((*RunFile)(nil)).Column("run_id").ColumnExpr("COUNT(*) AS n").
-			Where("run_id IN (?)", bun.In(runs)).Group("run_id").Scan(ctx, &rows)
+			Where("run_id IN (?)", bun.List(runs)).Group("run_id").Scan(ctx, &rows)
 	})
 	counts := make(map[ID]int64, len(rows))
 	for _, row := range rows {
@@ -131,7 +131,7 @@ func (s *Store) RunFileCounts(ctx context.Context, runs []ID) (map[ID]int64, err
 func (s *Store) RunFilesByID(ctx context.Context, ids []ID) ([]RunFile, error) {
 	var files []RunFile
 	err := s.view(ctx, "read the files", func(db bun.IDB) error {
-		return db.NewSelect().Model(&files).Where("id IN (?)", bun.In(ids)).Scan(ctx)
+		return db.NewSelect().Model(&files).Where("id IN (?)", bun.List(ids)).Scan(ctx)
 	})
 	return files, err
 }
@@ -142,7 +142,7 @@ func (s *Store) DeleteRunFiles(ctx context.Context, run ID, ids []ID) error {
 		if err := touchRun(ctx, tx, run); err != nil {
 			return err
 		}
-		_, err := tx.NewDelete().Model((*RunFile)(nil)).Where("run_id = ?", run).Where("id IN (?)", bun.In(ids)).Exec(ctx)
+		_, err := tx.NewDelete().Model((*RunFile)(nil)).Where("run_id = ?", run).Where("id IN (?)", bun.List(ids)).Exec(ctx)
 		return err
 	})
 }

@@ -16,7 +16,7 @@ func (s *Store) Projects(ctx context.Context, entity, before ID, limit int, open
 			q = q.Where("id < ?", before)
 		}
 		if openOnly {
-			q = q.Where("access IN (?)", bun.In([]Text{AccessRead, AccessWrite}))
+			q = q.Where("access IN (?)", bun.List([]Text{AccessRead, AccessWrite}))
 		}
 		return q.Scan(ctx)
 	})
@@ -35,7 +35,7 @@ func (s *Store) UpdateProject(ctx context.Context, p Project) error {
 func (s *Store) UsersByID(ctx context.Context, ids []ID) (map[ID]User, error) {
 	var rows []User
 	err := s.view(ctx, "read the users", func(db bun.IDB) error {
-		return db.NewSelect().Model(&rows).Where("id IN (?)", bun.In(ids)).Scan(ctx)
+		return db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(ids)).Scan(ctx)
 	})
 	users := make(map[ID]User, len(rows))
 	for _, row := range rows {

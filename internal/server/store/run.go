@@ -113,7 +113,7 @@ func (s *Store) RunRecords(ctx context.Context, ids []ID) ([]RunRecord, error) {
 		return nil, nil
 	}
 	err := s.view(ctx, "read the runs", func(db bun.IDB) error {
-		return selectRecords(db, &records).Where("r.id IN (?)", bun.In(ids)).Scan(ctx)
+		return selectRecords(db, &records).Where("r.id IN (?)", bun.List(ids)).Scan(ctx)
 	})
 	return records, err
 }
@@ -131,7 +131,7 @@ func selectRecords(db bun.IDB, into any) *bun.SelectQuery {
 func (s *Store) RunConfigs(ctx context.Context, runs []ID) ([]RunConfig, error) {
 	var configs []RunConfig
 	err := s.view(ctx, "read the configs", func(db bun.IDB) error {
-		return db.NewSelect().Model(&configs).Where("run_id IN (?)", bun.In(runs)).Scan(ctx)
+		return db.NewSelect().Model(&configs).Where("run_id IN (?)", bun.List(runs)).Scan(ctx)
 	})
 	return configs, err
 }
@@ -140,7 +140,7 @@ func (s *Store) RunConfigs(ctx context.Context, runs []ID) ([]RunConfig, error) 
 func (s *Store) RunSummaries(ctx context.Context, runs []ID) ([]RunSummary, error) {
 	var summaries []RunSummary
 	err := s.view(ctx, "read the summaries", func(db bun.IDB) error {
-		return db.NewSelect().Model(&summaries).Where("run_id IN (?)", bun.In(runs)).Scan(ctx)
+		return db.NewSelect().Model(&summaries).Where("run_id IN (?)", bun.List(runs)).Scan(ctx)
 	})
 	return summaries, err
 }
@@ -153,7 +153,7 @@ func (s *Store) RunUsers(ctx context.Context, runs []ID) (map[ID]User, error) {
 	}
 	err := s.view(ctx, "read the users of runs", func(db bun.IDB) error {
 		return db.NewSelect().Model(&rows).ColumnExpr("u.*").ColumnExpr("r.id AS run_id").
-			Join("JOIN runs AS r ON r.user_id = u.id").Where("r.id IN (?)", bun.In(runs)).Scan(ctx)
+			Join("JOIN runs AS r ON r.user_id = u.id").Where("r.id IN (?)", bun.List(runs)).Scan(ctx)
 	})
 	users := make(map[ID]User, len(rows))
 	for _, row := range rows {
@@ -166,7 +166,7 @@ func (s *Store) RunUsers(ctx context.Context, runs []ID) (map[ID]User, error) {
 func (s *Store) RunSweeps(ctx context.Context, runs []ID) (map[ID]ID, error) {
 	var rows []Run
 	err := s.view(ctx, "read the sweeps of runs", func(db bun.IDB) error {
-		return db.NewSelect().Model(&rows).Column("id", "sweep_id").Where("id IN (?)", bun.In(runs)).Where("sweep_id <> 0").Scan(ctx)
+		return db.NewSelect().Model(&rows).Column("id", "sweep_id").Where("id IN (?)", bun.List(runs)).Where("sweep_id <> 0").Scan(ctx)
 	})
 	sweeps := make(map[ID]ID, len(rows))
 	for _, row := range rows {

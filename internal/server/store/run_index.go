@@ -64,7 +64,7 @@ func (s *Store) EachRun(ctx context.Context, runs []ID, visit func(r *Run, usern
 		}
 		err := s.view(ctx, "read the runs", func(db bun.IDB) error {
 			return db.NewSelect().Model(&rows).ColumnExpr("r.*").ColumnExpr("COALESCE(u.username, ?) AS username", Text("")).
-				Join("LEFT JOIN users AS u ON u.id = r.user_id").Where("r.id IN (?)", bun.In(batch)).Scan(ctx)
+				Join("LEFT JOIN users AS u ON u.id = r.user_id").Where("r.id IN (?)", bun.List(batch)).Scan(ctx)
 		})
 		if err != nil {
 			return err
@@ -88,7 +88,7 @@ func (s *Store) EachSummary(ctx context.Context, runs []ID, visit func(run ID, w
 	for batch := range slices.Chunk(runs, indexBatch) {
 		err := s.each(ctx, "read the summaries", func(db bun.IDB) *bun.SelectQuery {
 			return db.NewSelect().Model((*RunSummary)(nil)).Column("run_id", "writer", "stamp", "body").
-				Where("run_id IN (?)", bun.In(batch)).Order("run_id")
+				Where("run_id IN (?)", bun.List(batch)).Order("run_id")
 		}, func(rows *sql.Rows) (err error) {
 			var run ID
 			var writer Text
@@ -114,7 +114,7 @@ func (s *Store) eachBody(ctx context.Context, model any, runs []ID, visit func(r
 	var text []byte
 	for batch := range slices.Chunk(runs, indexBatch) {
 		err := s.each(ctx, "read the configs", func(db bun.IDB) *bun.SelectQuery {
-			return db.NewSelect().Model(model).Column("run_id", "body").Where("run_id IN (?)", bun.In(batch))
+			return db.NewSelect().Model(model).Column("run_id", "body").Where("run_id IN (?)", bun.List(batch))
 		}, func(rows *sql.Rows) (err error) {
 			var run ID
 			var packed sql.RawBytes
@@ -148,7 +148,7 @@ func (s *Store) HistoryLines(ctx context.Context, runs []ID) (map[ID]int64, erro
 	for batch := range slices.Chunk(runs, indexBatch) {
 		err := s.each(ctx, "read the ends of histories", func(db bun.IDB) *bun.SelectQuery {
 			return db.NewSelect().Model((*StreamHead)(nil)).Column("run_id", "next_line").
-				Where("run_id IN (?)", bun.In(batch)).Where("stream = ?", StreamHistory)
+				Where("run_id IN (?)", bun.List(batch)).Where("stream = ?", StreamHistory)
 		}, func(rows *sql.Rows) error {
 			var run ID
 			var next int64
