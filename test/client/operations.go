@@ -66,7 +66,7 @@ func Operations(t testing.TB) ([]Operation, []Input) {
 
 var (
 	coreOperation = regexp.MustCompile(`\n(?:query|mutation) ([A-Za-z]\w*) ?[({]`)
-	coreFragment  = regexp.MustCompile(`^\nfragment \w+ on \w+ \{`)
+	coreFragment  = regexp.MustCompile(`^\s*fragment \w+ on \w+ \{`)
 )
 
 // coreOperations finds the texts in the binary, where they stand next to other things without a mark between.

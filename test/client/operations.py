@@ -21,7 +21,7 @@ SCOPES = {
     "sdk/artifacts/_gqlutils.py": [
         {
             "query_vars": [
-                "$entityName: String", "$projectName: String", "$runName: String!", "$artifactID: ID!", "$usedAs: String",
+                "$entityName: String!", "$projectName: String!", "$runName: String!", "$artifactID: ID!", "$usedAs: String",
                 "$artifactEntityName: String", "$artifactProjectName: String",
             ],
             "query_args": [
@@ -74,6 +74,16 @@ def assemble(node, path, source):
             yield {"assembled": True}
 
 
+def replaced(text):
+    """A text whose marks the client replaces before it sends it, in the newest of the forms that it tries."""
+    return text.replace("_PROJECT_QUERY_", "project { id name entity { id name } }").replace(
+        "controller: $controller,",
+        "controller: $controller,launchScheduler: $launchScheduler,templateVariableValues: $templateVariableValues,",
+    ).replace(
+        "$controller: JSONString,", "$controller: JSONString,$launchScheduler: JSONString,$templateVariableValues: JSONString,"
+    )
+
+
 def operations(path):
     with open(path, encoding="utf-8") as file:
         tree = ast.parse(file.read())
@@ -89,7 +99,7 @@ def operations(path):
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
             found = OPERATION.match(node.value)
             if found and "{" in node.value:
-                yield {"name": found.group(2), "source": source, "text": node.value}
+                yield {"name": found.group(2), "source": source, "text": replaced(node.value)}
 
 
 def inputs():

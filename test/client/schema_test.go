@@ -10,7 +10,7 @@ import (
 	"github.com/kubewandb/kubewandb/test/client"
 )
 
-// notServed are operations of things that this server does not have; it answers them with an error at once. Everything else
+// notServed are operations and input types of things that this server does not have; it answers them with an error at once. Everything else
 // that the client may send must fit the schema.
 var notServed = strings.Fields(`
 	CreateRunQueue CreateDefaultResourceConfig UpsertRunQueue pushToRunQueue pushToRunQueueByName popFromRunQueue
@@ -21,32 +21,8 @@ var notServed = strings.Fields(`
 	DeleteAutomation IntegrationsByEntity CreateGenericWebhookIntegration
 	FetchRegistries FetchRegistry UpsertRegistry RenameRegistry DeleteRegistry RegistryCollections RegistryVersions
 	FetchAdvancedRegistryFeatures RegistryUserMembers RegistryTeamMembers CreateRegistryMembers DeleteRegistryMembers
-	UpdateUserRegistryRole UpdateTeamRegistryRole
-`)
-
-// notYet are operations and input types that the schema is to get.
-var notYet = strings.Fields(`
-	AddAliases AddAliasesInput AddArtifactCollectionTags ArtifactAliasInput ArtifactByID ArtifactCollectionAliasInput
-	ArtifactCollectionAliases ArtifactCreatedBy ArtifactFileURLsByManifestEntries ArtifactManifest
-	ArtifactMembershipByName ArtifactMembershipFiles ArtifactOfType ArtifactType ArtifactTypeArtifactCollections
-	ArtifactTypeInput ArtifactUsedBy ClientIDMapping CommitArtifact CompleteMultipartUploadArtifact CreateAgent
-	CreateArtifact CreateArtifactCollectionTagAssignmentsInput CreateArtifactFiles CreateArtifactManifest
-	CreateCustomChart CreateInvite CreateProject CreateProjectMembersInput CreateRunFiles CreateServiceAccount CreateTeam
-	CreateUserFromAdmin DeleteAliases DeleteAliasesInput DeleteApiKey DeleteArtifact
-	DeleteArtifactCollectionTagAssignmentsInput DeleteArtifactCollectionTags DeleteArtifactInput DeleteArtifactPortfolio
-	DeleteArtifactSequence DeleteInvite DeleteProjectMembersInput DeleteRun EntityIsTeam FetchArtifactDigestAlgorithm
-	FetchArtifactManifest FetchLinkedArtifacts FetchOrgEntityFromEntity FetchOrgInfoFromEntity FetchOrganization
-	GenerateApiKey GetAgentRuns GetArtifactMembershipFileUrls GetProject GetProjects GetSweep GetSweepAgent GetSweepAgents
-	GetSweepLegacy GetSweepState GetSweeps GetTeamEntity Heartbeat HistoryPage LinkArtifact LinkArtifactInput
-	MarkRunFilesUploaded MoveArtifactSequenceInput NotifyScriptableRunAlert OrgFeatureFlags
-	OrganizationCoreWeaveOrganizationID ProjectArtifactCollection ProjectArtifactCollections ProjectArtifactType
-	ProjectArtifactTypes ProjectArtifacts ProjectIconInput ProjectViews RateLimitsInput RenameProjectInput RewindRun Run
-	RunConsoleLogPage RunConsoleLogTail RunFiles RunFullHistory RunHistoryKeys RunInputArtifacts RunOutputArtifacts
-	RunParquetHistory RunResumeStatus RunSampledHistory Runs SampledHistoryPage SearchUsers StopRun SweepConfig
-	SweepRunsWithHistory SweepWatchedRuns SweepWithRuns TagInput UnlinkArtifact UnlinkArtifactInput UpdateArtifact
-	UpdateArtifactInput UpdateArtifactManifest UpdateArtifactPortfolio UpdateArtifactPortfolioInput UpdateArtifactSequence
-	UpdateArtifactSequenceInput UpdateArtifactSequenceType UpdateProjectMemberInput UpdateProjectTeamMemberInput
-	UpdateRunState UpsertBucket UpsertModelInput UpsertSweep UpsertSweepState UseArtifact XXHashDigestsEnabled deleteFiles
+	UpdateUserRegistryRole UpdateTeamRegistryRole CreateProjectMembersInput DeleteProjectMembersInput UpdateProjectMemberInput
+	UpdateProjectTeamMemberInput
 `)
 
 func TestTheSchemaHasWhatTheClientAsksFor(t *testing.T) {
@@ -68,8 +44,11 @@ func TestTheSchemaHasWhatTheClientAsksFor(t *testing.T) {
 		}
 	}
 	for _, input := range inputs {
+		if slices.Contains(notServed, input.Name) || strings.HasPrefix(input.Source, "automations/") {
+			continue
+		}
 		for _, field := range input.Fields {
-			if problem := graph.ValidateInput(input.Name, field); problem != "" && !strings.HasPrefix(input.Source, "automations/") {
+			if problem := graph.ValidateInput(input.Name, field); problem != "" {
 				lacking = append(lacking, input.Name+" ("+input.Source+"): "+problem)
 			}
 		}
@@ -82,8 +61,6 @@ func TestTheSchemaHasWhatTheClientAsksFor(t *testing.T) {
 		}
 	}
 	for _, problem := range lacking {
-		if name, _, _ := strings.Cut(problem, " "); !slices.Contains(notYet, name) {
-			t.Error(problem)
-		}
+		t.Error(problem)
 	}
 }
