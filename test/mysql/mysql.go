@@ -42,6 +42,13 @@ func Start(t testing.TB) Database {
 	if err != nil {
 		t.Fatalf("start MySQL: %v", err)
 	}
+	return s.database(t)
+}
+
+// database returns an empty database, which is dropped when the test ends. Until then the server is in use: its lock is what
+// keeps other processes from removing its data folder.
+func (s *server) database(t testing.TB) Database {
+	t.Helper()
 	db, err := s.create(t.Context())
 	if err != nil {
 		t.Fatalf("create a MySQL database: %v", err)
@@ -69,19 +76,14 @@ func Admin(t testing.TB) *sql.DB {
 // running starts the server of this test process once. It ends with the process.
 var running = sync.OnceValues(func() (*server, error) { return start(netns.Place{Bind: "127.0.0.1"}) })
 
-// StartAt starts a server of its own at a place and returns an empty database of it. Both are there until the test process
-// ends.
+// StartAt starts a server of its own at a place and returns an empty database of it, which is there until the test ends.
 func StartAt(t testing.TB, place netns.Place) Database {
 	t.Helper()
 	s, err := start(place)
 	if err != nil {
 		t.Fatalf("start MySQL at %s: %v", place.Bind, err)
 	}
-	db, err := s.create(t.Context())
-	if err != nil {
-		t.Fatalf("create a MySQL database: %v", err)
-	}
-	return db
+	return s.database(t)
 }
 
 const startTimeout = time.Minute
