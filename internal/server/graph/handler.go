@@ -204,6 +204,12 @@ func present(ctx context.Context, logger *slog.Logger, err error) *gqlerror.Erro
 		}
 		logger.WarnContext(ctx, "GraphQL resolver found no database", "error", err)
 		shown.Message = "the database does not answer"
+	case errors.As(err, &known) && known.Retry: // a client gives up at once where it is told of an error with status 200
+		if state, ok := ctx.Value(stateKey{}).(*requestState); ok {
+			state.unavailable.Store(true)
+		}
+		logger.WarnContext(ctx, "GraphQL resolver met a failure that may pass", "reason", known.Reason, "error", err)
+		shown.Message = fault.Message(known)
 	case errors.As(err, &known):
 		if state, ok := ctx.Value(stateKey{}).(*requestState); ok && fault.Reason(err, "") == sweep.ReasonGone {
 			state.gone.Store(true)
