@@ -66,6 +66,7 @@ func TestAnOutageLosesNoLine(t *testing.T) {
 		t.Skip("takes three minutes")
 	}
 	p := serve(t)
+	p.tape.unannounced.Store(true)
 	home, folder := p.user(t, "ada"), t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), outage+2*outageEnds)
 	defer cancel()
@@ -100,6 +101,9 @@ func TestAnOutageLosesNoLine(t *testing.T) {
 // holds reads every run back.
 func (p *program) holds(t *testing.T, home *client.Home, rows map[string]int) {
 	t.Helper()
+	if rows == nil {
+		return // told already
+	}
 	want, err := json.Marshal(rows)
 	if err != nil {
 		t.Fatal(err)

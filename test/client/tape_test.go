@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -54,6 +55,9 @@ type operation struct {
 
 // tape is a proxy before a server, which notes every request.
 type tape struct {
+	// unannounced: while the server is away the proxy says nothing of when to come back, as most do.
+	unannounced atomic.Bool
+
 	url string
 	mu  sync.Mutex
 	all []taped
@@ -75,7 +79,9 @@ func newTape(t *testing.T, address string, front front) *tape {
 		},
 		ModifyResponse: tape.note,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
-			w.Header().Set("Retry-After", "1")
+			if !tape.unannounced.Load() {
+				w.Header().Set("Retry-After", "1")
+			}
 			w.WriteHeader(http.StatusBadGateway) // the server restarts
 		},
 	}
