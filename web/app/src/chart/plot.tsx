@@ -183,7 +183,7 @@ function xRange(_: uPlot, min: number | null, max: number | null): [number, numb
 }
 
 function linearRange(_: uPlot, min: number | null, max: number | null): [number, number] {
-  if (min === null || max === null) return [0, 1];
+  if (min === null || max === null || (min === 0 && max === 0)) return [0, 1];
   const room = (max - min || Math.abs(max) || 1) * 0.06;
   return [min >= 0 && min - room < 0 ? 0 : min - room, max + room];
 }
