@@ -132,7 +132,9 @@ func TestAnArtifactGoesInAndOut(t *testing.T) {
 						CurrentManifest struct{ File struct{ DirectURL string } }
 						Files           struct {
 							TotalCount int
-							Edges      []struct{ Node struct{ Name, DirectURL string } }
+							Edges      []struct {
+								Node struct{ Name, DirectURL string }
+							}
 						}
 					}
 				}

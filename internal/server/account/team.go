@@ -243,3 +243,8 @@ func CheckTeamName(name string) error { return checkEntityName("team", name) }
 func missing(op, text, hint string) error {
 	return &fault.Error{Reason: ReasonNotFound, Op: op, Err: errors.New(text), Hint: hint}
 }
+
+// StorageBytes is how many bytes the runs and artifacts of an entity hold.
+func (s *Service) StorageBytes(ctx context.Context, entity store.ID) (int64, error) {
+	return s.store.StorageBytes(ctx, entity)
+}

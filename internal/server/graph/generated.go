@@ -988,6 +988,8 @@ type EntityResolver interface {
 	IsTeam(ctx context.Context, obj *model.Entity) (bool, error)
 	EntityType(ctx context.Context, obj *model.Entity) (*string, error)
 
+	StorageBytes(ctx context.Context, obj *model.Entity) (int64, error)
+
 	Members(ctx context.Context, obj *model.Entity) ([]*model.EntityMember, error)
 	Organization(ctx context.Context, obj *model.Entity) (*model.Organization, error)
 	User(ctx context.Context, obj *model.Entity) (*model.User, error)
@@ -14300,7 +14302,7 @@ func (ec *executionContext) _Entity_storageBytes(ctx context.Context, field grap
 			return ec.fieldContext_Entity_storageBytes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.StorageBytes(), nil
+			return ec.Resolvers.Entity().StorageBytes(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
@@ -14311,7 +14313,7 @@ func (ec *executionContext) _Entity_storageBytes(ctx context.Context, field grap
 	)
 }
 func (ec *executionContext) fieldContext_Entity_storageBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Entity", field, true, false, "Int64")
+	return graphql.NewScalarFieldContext("Entity", field, true, true, "Int64")
 }
 
 func (ec *executionContext) _Entity_codeSavingEnabled(ctx context.Context, field graphql.CollectedField, obj *model.Entity) (ret graphql.Marshaler) {
@@ -32681,10 +32683,11 @@ func (ec *executionContext) _Entity(ctx context.Context, sel ast.SelectionSet, o
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "storageBytes":
-			out.Values[i] = ec._Entity_storageBytes(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Entity_storageBytes(ctx, field, obj)
+				})
 		case "codeSavingEnabled":
 			out.Values[i] = ec._Entity_codeSavingEnabled(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

@@ -239,6 +239,9 @@ func TestFilesAreUploadedAsTheClientDoes(t *testing.T) {
 				t.Errorf("files lack %s: %s", want, listed)
 			}
 		}
+		if got := b.ask(t, b.ada, `{entity(name:"ada"){storageBytes}}`, nil); got != `{"entity":{"storageBytes":5}}` {
+			t.Errorf("the entity holds %s, want the 5 bytes of its file", got)
+		}
 		where["fileNames"], where["upload"] = []any{"nothing", nil}, true
 		missing := b.ask(t, b.ada, files, where)
 		for _, want := range []string{`"name":"nothing"`, `"md5":"0"`, `"sizeBytes":0`, `"updatedAt":null`, `"url":"https://wandb.example.com/storage/`} {

@@ -22,6 +22,10 @@ func (r *entityResolver) EntityType(ctx context.Context, obj *model.Entity) (*st
 	return &kind, err
 }
 
+func (r *entityResolver) StorageBytes(ctx context.Context, obj *model.Entity) (int64, error) {
+	return r.Accounts.StorageBytes(ctx, obj.Row.ID)
+}
+
 func (r *entityResolver) Members(ctx context.Context, obj *model.Entity) ([]*model.EntityMember, error) {
 	return r.members(ctx, obj)
 }

@@ -35,9 +35,6 @@ func (Entity) ReadOnlyAdmin() bool { return false }
 // PrivateOnly is false: a project may be opened to others.
 func (Entity) PrivateOnly() bool { return false }
 
-// StorageBytes is not counted per entity.
-func (Entity) StorageBytes() int64 { return 0 }
-
 // CodeSavingEnabled lets clients save code.
 func (Entity) CodeSavingEnabled() bool { return true }
 
