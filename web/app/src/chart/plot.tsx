@@ -176,10 +176,12 @@ function width(_: uPlot, values: string[] | null): number {
   return 14 + Math.max(3, ...(values ?? []).map((text) => text.length)) * 6.2;
 }
 
-/** From the first to the last point; a single one stands in the middle. */
-function xRange(_: uPlot, min: number | null, max: number | null): [number, number] {
-  if (min === null || max === null) return [0, 1];
-  return min === max ? [min - 1, max + 1] : [min, max];
+/** From the first to the last point; a single one stands in the middle, where the library would choose 0 to 100. */
+function xRange(plot: uPlot, min: number | null, max: number | null): [number, number] {
+  const [xs] = plot.data;
+  const only = xs.length === 1 ? xs[0] : undefined;
+  if (only !== undefined) return [only - 1, only + 1];
+  return min === null || max === null ? [0, 1] : [min, max];
 }
 
 function linearRange(_: uPlot, min: number | null, max: number | null): [number, number] {

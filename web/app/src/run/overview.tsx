@@ -23,7 +23,7 @@ export function Overview() {
       <Tree title="Summary" value={summary} empty="Nothing was logged yet." fileLink={fileLink} />
       <Tree title="Config" value={config} empty="The run was started without a configuration." />
       {/* What the run ran on comes from a file that the client sends at its end: without it there is nothing to show. */}
-      <Tree title="Environment" value={environment(head, info.data)} empty={info.isPending ? "Loading…" : "The client has not described its machine."} />
+      <Tree title="Environment" value={environment(head, info.data)} empty={info.isPending ? "Loading…" : "The configuration tells nothing about the machine. See wandb-metadata.json under Files."} />
     </div>
   );
 }
