@@ -11,7 +11,6 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
-	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/test/storetest"
 )
@@ -106,35 +105,20 @@ func furnish(tb testing.TB, db store.Config, clients int) redact.Secret {
 // verify reads every line back, and returns what they take on disk.
 func verify(tb testing.TB, db store.Config, o outcome, folder string) (disk int64) {
 	tb.Helper()
-	s := storetest.Open(tb, db)
-	pool, _ := s.Pools()
-	want := 0
-	for _, n := range o.lines {
+	left := openArchive(tb, db, folder)
+	want, got := 0, 0
+	for c, n := range o.lines {
 		want += n
+		left.each(tb, fmt.Sprintf("run-%d", c), func(string) { got++ })
 	}
-	rows, err := pool.QueryContext(tb.Context(), "SELECT n, body FROM chunks")
-	must(tb, err)
-	defer func() { _ = rows.Close() }()
-	got := 0
-	for rows.Next() {
-		var n int
-		var body []byte
-		must(tb, rows.Scan(&n, &body))
-		lines, err := chunk.Decode(body)
-		must(tb, err)
-		if len(lines) != n {
-			tb.Errorf("a chunk of %d lines holds %d", n, len(lines))
-		}
-		got += len(lines)
-	}
-	must(tb, rows.Err())
 	if got != want {
 		tb.Errorf("%d lines are stored, %d were acknowledged", got, want)
 	}
 	if db.MySQL == nil {
 		return folderSize(tb, folder)
 	}
-	_, err = pool.ExecContext(tb.Context(), "ANALYZE TABLE chunks")
+	pool, _ := left.store.Pools()
+	_, err := pool.ExecContext(tb.Context(), "ANALYZE TABLE chunks")
 	must(tb, err)
 	must(tb, pool.QueryRowContext(tb.Context(), "SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = DATABASE()").Scan(&disk))
 	return disk
