@@ -73,7 +73,7 @@ func serveCommand(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s.Logger, s.Pages = logger, webui.App()
+			s.Logger, s.Pages = logger, webui.App
 			s.applyIdentity()
 			s.Banners = json.RawMessage(strings.TrimSpace(s.banners))
 			return server.Run(cmd.Context(), s.Config)

@@ -31,6 +31,17 @@ type site struct {
 	meddle atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
+// page is a page of the application with its script.
+func page(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, ".js") {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = io.WriteString(w, "main()")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, `<!doctype html><script type="module" crossorigin src="/assets/index.js"></script>`)
+}
+
 func startSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{}
@@ -53,15 +64,7 @@ func startSite(t *testing.T) *site {
 	ctx, stop := context.WithCancel(context.Background())
 	running, err := server.New(ctx, server.Config{
 		Host: front.URL, Listen: "127.0.0.1:0", DataDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
-		Pages: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, ".js") {
-				w.Header().Set("Content-Type", "text/javascript")
-				_, _ = io.WriteString(w, "main()")
-				return
-			}
-			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			_, _ = io.WriteString(w, `<!doctype html><script type="module" crossorigin src="/assets/index.js"></script>`)
-		}),
+		Pages: func(...string) http.Handler { return http.HandlerFunc(page) },
 	})
 	if err != nil {
 		stop()

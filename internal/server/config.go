@@ -69,8 +69,9 @@ type Config struct {
 	ShutdownDelay time.Duration
 	// SkipMigrations leaves the database's schema to `server migrate`; the server is not ready until that has run.
 	SkipMigrations bool
-	// Pages serves the web application; nil means that there is none.
-	Pages http.Handler
+	// Pages makes the handler of the web application, which shows files of the origins that it is given; nil means that there
+	// is none.
+	Pages func(storage ...string) http.Handler
 	// Logger is used for everything; nil means slog.Default().
 	Logger *slog.Logger
 

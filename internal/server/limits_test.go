@@ -102,7 +102,7 @@ func TestARequestUnderWayIsAnsweredBeforeTheServerEnds(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	cfg := config(t, &logs{})
 	cfg.MetricsListen = ""
-	cfg.Pages = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	cfg.Pages = pages(func(w http.ResponseWriter, _ *http.Request) {
 		close(entered)
 		<-release
 		_, _ = io.WriteString(w, "done")

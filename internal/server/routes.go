@@ -139,11 +139,11 @@ func (s *Server) sameSite(mux *http.ServeMux) http.Handler {
 // page serves the web application. Only pages are asked for with GET: everything else here does not exist, and must say so,
 // since the client takes any other answer for a service that is there.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	if s.cfg.Pages == nil || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+	if s.pages == nil || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
 		notFound(w, r)
 		return
 	}
-	s.cfg.Pages.ServeHTTP(w, r)
+	s.pages.ServeHTTP(w, r)
 }
 
 func notFound(w http.ResponseWriter, _ *http.Request) {

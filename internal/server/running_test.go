@@ -53,10 +53,15 @@ func config(t testing.TB, l *logs) server.Config {
 	return server.Config{
 		Host: "https://wandb.example.test", Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", DataDir: t.TempDir(), ProxyHops: 1,
 		Logger: slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Pages: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Pages: pages(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "page "+r.URL.Path)
 		}),
 	}
+}
+
+// pages are those of one handler, wherever files come from.
+func pages(handler http.HandlerFunc) func(...string) http.Handler {
+	return func(...string) http.Handler { return handler }
 }
 
 func useMySQL(t testing.TB, cfg *server.Config) {

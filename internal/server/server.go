@@ -72,6 +72,7 @@ type Server struct {
 	limits    *limit.Limiter
 	health    *health
 	storage   *storage
+	pages     http.Handler // nil where there are none
 	started   time.Time
 	stopping  atomic.Bool
 
@@ -106,10 +107,27 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.licensed(ctx)
 	s.health = &health{store: s.store}
 	s.serve()
+	s.showPages(ctx)
 	if err := s.listen(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// showPages lets pages show what the bucket holds. Where its address is not known they show everything else.
+func (s *Server) showPages(ctx context.Context) {
+	if s.cfg.Pages == nil {
+		return
+	}
+	origin, err := s.storage.bucket.Origin(ctx)
+	if err != nil {
+		s.logger.WarnContext(ctx, "pages cannot show files of the bucket", "error", err)
+	}
+	if origin == "" {
+		s.pages = s.cfg.Pages()
+		return
+	}
+	s.pages = s.cfg.Pages(origin)
 }
 
 func (s *Server) openBucket(ctx context.Context) error {

@@ -467,7 +467,7 @@ func TestTheLicenceIsShownAndRefusesNothing(t *testing.T) {
 
 func TestAHandlerThatPanicsEndsOneRequest(t *testing.T) {
 	s := start(t, func(cfg *server.Config) {
-		cfg.Pages = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("canary in a panic") })
+		cfg.Pages = pages(func(http.ResponseWriter, *http.Request) { panic("canary in a panic") })
 	})
 	for range 2 {
 		if a := s.do(t, http.DefaultClient, call{path: "/page"}); a.code != http.StatusInternalServerError || strings.Contains(a.body, "canary") {

@@ -109,3 +109,27 @@ func TestSignedURLsNameNoDefaultPort(t *testing.T) {
 		}
 	}
 }
+
+func TestWhereSignedURLsLead(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                              "",
+		"s3://key:secret@bucket/path":   "https://bucket.s3.eu-west-1.amazonaws.com",
+		"s3://key:secret@store.x:443/b": "https://store.x",
+		"az://account/container":        "https://account.blob.core.windows.net",
+	} {
+		cfg := Config{URL: redact.Secret(text), Region: "eu-west-1", DataDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)}
+		if strings.HasPrefix(text, "az") {
+			cfg.SecretKey, cfg.Region = "a2V5", ""
+		}
+		bucket, err := Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := bucket.Origin(t.Context()); err != nil || got != want {
+			t.Errorf("%q leads to %q, %v; want %q", text, got, err, want)
+		}
+		if err := bucket.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
