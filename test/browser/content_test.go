@@ -161,7 +161,9 @@ func (a api) upload(t *testing.T) map[string]string {
 		Project struct {
 			Run struct {
 				Files struct {
-					Edges []struct{ Node struct{ Name, DirectURL string } }
+					Edges []struct {
+						Node struct{ Name, DirectURL string }
+					}
 				}
 			}
 		}
