@@ -197,7 +197,7 @@ func (s *Server) Bucket() *blob.Bucket { return s.storage.bucket }
 
 // memoryGoal is where the collector begins to work harder, unless GOMEMLIMIT says otherwise: bodies of up to bodyBudget may be
 // held, and the collector would let as much garbage stand beside them.
-const memoryGoal = 160 << 20
+const memoryGoal = 128 << 20
 
 // Run serves until ctx ends, and then until the requests under way have ended. It is the program: it sets the memory goal of
 // the process.
