@@ -215,6 +215,8 @@ func present(ctx context.Context, logger *slog.Logger, err error) *gqlerror.Erro
 			state.gone.Store(true)
 		}
 		shown.Message = fault.Message(known) // without the place in the query, which the engine has put before it
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // whoever asked has hung up, as a page does that is left
+		shown.Message = "the request was given up"
 	default:
 		logger.ErrorContext(ctx, "GraphQL resolver failed", "error", err)
 		shown.Message = errInternal.Error()

@@ -2,34 +2,27 @@ package graph
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
-
-	"github.com/kubewandb/kubewandb/internal/fault"
-	"github.com/kubewandb/kubewandb/internal/server/blob"
-	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
-// A client gives up at once on an error with status 200; where it may succeed later it has to be told so.
-func TestFailuresThatMayPassAreAnsweredAsSuch(t *testing.T) {
-	for sentence, c := range map[string]struct {
-		err  error
-		want bool
-	}{
-		"no database":               {&fault.Error{Reason: store.ReasonUnavailable, Op: "read", Retry: true}, true},
-		"a bucket that is silent":   {&fault.Error{Reason: blob.ReasonUnreachable, Op: "stat", Retry: true}, true},
-		"a bucket that refuses":     {&fault.Error{Reason: blob.ReasonForbidden, Op: "stat"}, false},
-		"what the client did wrong": {&fault.Error{Reason: "ArtifactInvalid", Op: "the name is empty"}, false},
-		"an error of this program":  {errors.New("bug"), false},
-	} {
-		state := &requestState{}
-		ctx := context.WithValue(t.Context(), stateKey{}, state)
-		if shown := present(ctx, slog.New(slog.DiscardHandler), c.err); shown.Message == "" {
-			t.Errorf("%s: nothing is said", sentence)
+// A page that is left gives up its requests, which is no failure of the server; a resolver that gives up by itself is one.
+func TestARequestThatIsGivenUpIsNoFailure(t *testing.T) {
+	givenUp, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		ctx    context.Context
+		failed bool
+	}{{givenUp, false}, {t.Context(), true}} {
+		var logged strings.Builder
+		shown := present(c.ctx, slog.New(slog.NewTextHandler(&logged, nil)), fmt.Errorf("read the run: %w", context.Canceled))
+		if got := strings.Contains(logged.String(), "level=ERROR"); got != c.failed {
+			t.Errorf("logged as a failure: %v, want %v: %s", got, c.failed, logged.String())
 		}
-		if got := state.unavailable.Load(); got != c.want {
-			t.Errorf("%s: unavailable is %v, want %v", sentence, got, c.want)
+		if shown.Message == "" || strings.Contains(shown.Message, "read the run") {
+			t.Errorf("the client is told %q", shown.Message)
 		}
 	}
 }
