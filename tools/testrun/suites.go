@@ -98,7 +98,7 @@ func web(ctx context.Context) (count, error) {
 }
 
 func unit(ctx context.Context) (count, error) {
-	if err := installBrowser(ctx); err != nil {
+	if err := installTools(ctx); err != nil {
 		return count{}, err
 	}
 	assets, err := controlPlane(ctx)
@@ -128,16 +128,17 @@ func localCluster(ctx context.Context) (count, error) {
 }
 
 func endToEnd(ctx context.Context) (count, error) {
-	if err := installBrowser(ctx); err != nil {
+	if err := installTools(ctx); err != nil {
 		return count{}, err
 	}
 	return goTest(ctx, ".", []string{"E2E=1"}, "./test/e2e")
 }
 
-// installBrowser installs Debian's Chromium, and the tool that makes it trust a test's authority, where they are missing.
-func installBrowser(ctx context.Context) error {
+// installTools installs what tests run and Debian has, where it is missing: Chromium, the tool that makes it trust a test's
+// authority, and the tracer that shows what the server syncs before it answers.
+func installTools(ctx context.Context) error {
 	var missing []string
-	for program, debianPackage := range map[string]string{"chromium": "chromium", "certutil": "libnss3-tools"} {
+	for program, debianPackage := range map[string]string{"chromium": "chromium", "certutil": "libnss3-tools", "strace": "strace"} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = append(missing, debianPackage)
 		}
