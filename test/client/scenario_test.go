@@ -18,16 +18,25 @@ func (p *program) ends(t *testing.T) {
 	t.Cleanup(func() { p.check(t) })
 }
 
-func TestATrainingLoopIsReadBack(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "train.py")
-}
-
-func TestMediaAndTablesAreReadBack(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "media.py")
+// TestStories runs programs as users write them, each with a server of its own. A story checks what it did and prints "good".
+func TestStories(t *testing.T) {
+	for _, story := range []struct{ name, script string }{
+		{"a training loop is read back", "train.py"},
+		{"media and tables are read back", "media.py"},
+		{"runs are rewound and forked", "rewind.py"},
+		{"sixteen processes at once", "many.py"},
+		{"eight processes share a run", "shared.py"},
+		{"artifacts", "artifacts.py"},
+		{"sweeps with an agent", "sweep.py"},
+		{"the public Api reads many runs", "api.py"},
+		{"a run is stopped from outside", "stop.py"},
+	} {
+		t.Run(story.name, func(t *testing.T) {
+			p := serve(t)
+			p.ends(t)
+			p.runs(t, p.user(t, "ada"), story.script)
+		})
+	}
 }
 
 func TestAKilledRunIsResumed(t *testing.T) {
@@ -61,12 +70,6 @@ func TestAKilledRunIsResumed(t *testing.T) {
 	p.runs(t, home, "resume.py", "victim")
 }
 
-func TestRunsAreRewoundAndForked(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "rewind.py")
-}
-
 func TestWhatWasLoggedOfflineIsSynced(t *testing.T) {
 	p := serve(t)
 	p.ends(t)
@@ -88,42 +91,6 @@ func TestWhatWasLoggedOfflineIsSynced(t *testing.T) {
 		t.Fatalf("exit code %d: %s", result.Code, result.Output)
 	}
 	p.runs(t, home, "synced.py")
-}
-
-func TestSixteenProcessesAtOnce(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "many.py")
-}
-
-func TestEightProcessesShareARun(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "shared.py")
-}
-
-func TestArtifacts(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "artifacts.py")
-}
-
-func TestSweepsWithAnAgent(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "sweep.py")
-}
-
-func TestThePublicAPIReadsManyRuns(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "api.py")
-}
-
-func TestARunIsStoppedFromOutside(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	p.runs(t, p.user(t, "ada"), "stop.py")
 }
 
 // The oldest client trains, resumes, moves artifacts and runs sweeps too.
