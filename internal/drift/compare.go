@@ -134,7 +134,7 @@ func loose(a, b any) bool {
 func quantity(value any) (resource.Quantity, error) {
 	switch value := value.(type) {
 	case string:
-		return resource.ParseQuantity(value) //nolint:wrapcheck // only tested for nil
+		return resource.ParseQuantity(value) // only tested for nil
 	case int64:
 		return *resource.NewQuantity(value, resource.DecimalSI), nil
 	}

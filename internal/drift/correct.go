@@ -160,7 +160,7 @@ func (e *examiner) replace(ctx context.Context, object located, found verdict) e
 		defer cancel()
 		options := metav1.PatchOptions{FieldManager: FieldManager}
 		if _, err := e.resource(object).Patch(within, object.ref.Name, types.JSONPatchType, patch, options); err != nil {
-			return err //nolint:wrapcheck // correct classifies it
+			return err // correct classifies it
 		}
 	}
 	if _, err := e.apply(ctx, object, found.content, false); err != nil {

@@ -59,7 +59,7 @@ func locate(mapper meta.RESTMapper, release Release, object Object) (located, er
 	mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
 		if !isUnknownKind(err) && answered(err) == nil {
-			return located{}, err //nolint:wrapcheck // interrupted words it
+			return located{}, err // interrupted words it
 		}
 		found.unknown = true
 		return found, nil
@@ -250,7 +250,7 @@ func (e *examiner) autoscaled(ctx context.Context, object located, live *unstruc
 		answer, err := e.client.Resource(resource).Namespace(object.ref.Namespace).List(ctx, metav1.ListOptions{Limit: maxAutoscalers})
 		if err != nil {
 			if answered(err) == nil {
-				return false, err //nolint:wrapcheck // interrupted words it
+				return false, err // interrupted words it
 			}
 			return scaledByController(live), nil
 		}
@@ -284,21 +284,21 @@ func (e *examiner) resource(object located) dynamic.ResourceInterface {
 func (e *examiner) get(ctx context.Context, object located) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return e.resource(object).Get(ctx, object.ref.Name, metav1.GetOptions{}) //nolint:wrapcheck // callers classify it
+	return e.resource(object).Get(ctx, object.ref.Name, metav1.GetOptions{}) // callers classify it
 }
 
 func (e *examiner) apply(ctx context.Context, object located, content map[string]any, dry bool) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	options := metav1.ApplyOptions{FieldManager: FieldManager, Force: true, DryRun: dryRun(dry)}
-	return e.resource(object).Apply(ctx, object.ref.Name, &unstructured.Unstructured{Object: content}, options) //nolint:wrapcheck // callers classify it
+	return e.resource(object).Apply(ctx, object.ref.Name, &unstructured.Unstructured{Object: content}, options) // callers classify it
 }
 
 func (e *examiner) update(ctx context.Context, object located, content map[string]any, dry bool) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	options := metav1.UpdateOptions{FieldManager: FieldManager, DryRun: dryRun(dry)}
-	return e.resource(object).Update(ctx, &unstructured.Unstructured{Object: content}, options) //nolint:wrapcheck // callers classify it
+	return e.resource(object).Update(ctx, &unstructured.Unstructured{Object: content}, options) // callers classify it
 }
 
 func dryRun(dry bool) []string {

@@ -111,7 +111,7 @@ func (w *Watcher) compare(ctx context.Context, release Release, s *state, due ma
 func (w *Watcher) locateAll(ctx context.Context, release Release) ([]located, error) {
 	objects, err := release.Manifest(ctx)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // interrupted words it
+		return nil, err // interrupted words it
 	}
 	found := make([]located, 0, len(objects))
 	for _, object := range objects {

@@ -248,7 +248,7 @@ func (s *state) silence() {
 
 // spread returns the duration, up to a quarter longer, so that many releases do not act at once.
 func spread(d time.Duration) time.Duration {
-	return d + rand.N(d/4+1) //nolint:gosec // jitter
+	return d + rand.N(d/4+1) // jitter
 }
 
 // report sums up what is known. It needs the mutex.

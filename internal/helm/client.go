@@ -93,7 +93,7 @@ type Client struct {
 }
 
 // nameFieldManager keeps clients that are made at the same time from writing the SDK's variable twice.
-var nameFieldManager sync.Once //nolint:gochecknoglobals // it guards a variable of the process
+var nameFieldManager sync.Once // it guards a variable of the process
 
 // New makes a Client. It connects to nothing: the first call does.
 //

@@ -48,7 +48,7 @@ func adoptObject(info *resource.Info) error {
 		return nil
 	}
 	if err != nil {
-		return err //nolint:wrapcheck // adopt words it
+		return err // adopt words it
 	}
 	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, formerManagers(), FieldManager)
 	if err != nil {
@@ -58,5 +58,5 @@ func adoptObject(info *resource.Info) error {
 		return nil
 	}
 	_, err = helper.Patch(info.Namespace, info.Name, types.JSONPatchType, patch, nil)
-	return err //nolint:wrapcheck // retry tests for conflicts, adopt words it
+	return err // retry tests for conflicts, adopt words it
 }

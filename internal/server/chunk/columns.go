@@ -101,7 +101,7 @@ func (t *table) add(line []byte) bool {
 		}
 		s.at++
 	}
-	t.counts = append(t.counts, byte(min(count, math.MaxUint8))) //nolint:gosec // bounded
+	t.counts = append(t.counts, byte(min(count, math.MaxUint8))) // bounded
 	return s.at == len(line) && count < math.MaxUint8
 }
 
@@ -114,7 +114,7 @@ func (t *table) note(name, value []byte) bool {
 		t.index[string(name)] = at
 		t.names = append(t.names, name)
 	}
-	t.order = append(t.order, byte(at)) //nolint:gosec // below maxColumns
+	t.order = append(t.order, byte(at)) // below maxColumns
 	t.values[at] = append(t.values[at], value)
 	return true
 }

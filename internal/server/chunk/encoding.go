@@ -253,7 +253,7 @@ func (r *reader) stats() *Stats {
 	s.keys, s.index = make([]Key, count), make(map[string]int32, count)
 	for i := range s.keys {
 		r.key(&s.keys[i])
-		s.index[s.keys[i].Name] = int32(i) //nolint:gosec // at most maxStatsKeys
+		s.index[s.keys[i].Name] = int32(i) // at most maxStatsKeys
 	}
 	if len(s.index) != len(s.keys) {
 		r.fail()
@@ -344,5 +344,5 @@ func (r *reader) token(t *Token) {
 		}
 		t.text[i] = numerals[code]
 	}
-	t.size = uint8(size) //nolint:gosec // at most MaxToken
+	t.size = uint8(size) // at most MaxToken
 }

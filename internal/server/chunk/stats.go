@@ -49,7 +49,7 @@ func (t *Token) set(b []byte) {
 		t.size = 0
 		return
 	}
-	t.size = uint8(copy(t.text[:], b)) //nolint:gosec // at most MaxToken
+	t.size = uint8(copy(t.text[:], b)) // at most MaxToken
 }
 
 // number is the value of a token that is a number.
@@ -163,7 +163,7 @@ func (s *Stats) find(name []byte) *Key {
 		s.index = make(map[string]int32)
 	}
 	text := string(name)
-	s.index[text] = int32(len(s.keys)) //nolint:gosec // at most Limit
+	s.index[text] = int32(len(s.keys)) // at most Limit
 	s.keys = append(s.keys, Key{Name: text, Monotonic: true})
 	return &s.keys[len(s.keys)-1]
 }

@@ -23,7 +23,7 @@ func (s *Service) upload(ctx context.Context, g store.Segment, pieces []segment.
 
 // assembly reads the pieces of a new object one after the other. Each source is read once, from its start to its end.
 type assembly struct {
-	ctx     context.Context //nolint:containedctx // it lives as long as one upload
+	ctx     context.Context // it lives as long as one upload
 	service *Service
 	pieces  []segment.Piece
 	sources []store.Object

@@ -73,7 +73,7 @@ func (b *bed) fill(t testing.TB, run store.Permit, rows, keys int, compact bool)
 		hash := chunk.Hash(lines)
 		minStep, maxStep := stats.Steps()
 		a := &store.Append{Permit: run, At: store.At(b.now()), Parts: []store.Part{{
-			FirstLine: int64(first), N: int32(len(lines)), MinStep: minStep, MaxStep: maxStep, Hash: hash[:], //nolint:gosec // few
+			FirstLine: int64(first), N: int32(len(lines)), MinStep: minStep, MaxStep: maxStep, Hash: hash[:], // few
 			Stats: chunk.EncodeStats(&stats), Body: chunk.Encode(lines),
 		}}}
 		if err := b.store.Commit(t.Context(), []*store.Append{a}); err != nil || a.Err != nil {

@@ -197,7 +197,7 @@ func (b *blockSource) texts(ctx context.Context, which []int32) ([][]byte, error
 	if which == nil {
 		which = make([]int32, b.footer.Blocks[b.block].Rows)
 		for i := range which {
-			which[i] = int32(i) //nolint:gosec // few rows
+			which[i] = int32(i) // few rows
 		}
 	}
 	texts := make([][]byte, len(which))

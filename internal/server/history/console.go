@@ -108,7 +108,7 @@ func (v *view) log(ctx context.Context, r LogRange, total int64) (LogPage, error
 		}
 		for row := range found.n {
 			if line := found.lines.at(row); line >= wanted.from && line < wanted.to && p.visible(found, row) {
-				refs = append(refs, ref{line: line, part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
+				refs = append(refs, ref{line: line, part: int32(at), row: int32(row)}) // a part has fewer rows
 			}
 		}
 	}
@@ -130,7 +130,7 @@ func (v *view) sharedLog(ctx context.Context, r LogRange) (LogPage, error) {
 		}
 		for row := range found.n {
 			if p.visible(found, row) {
-				at := ref{step: store.NoStep, line: found.lines.at(row), part: int32(at), row: int32(row)} //nolint:gosec // a part has fewer rows
+				at := ref{step: store.NoStep, line: found.lines.at(row), part: int32(at), row: int32(row)} // a part has fewer rows
 				if stamp := parseLogLine(texts[row], true).Timestamp; stamp != nil {
 					at.step = stamp.UnixMicro()
 				}

@@ -60,7 +60,7 @@ func appendKey(b []byte, k *chunk.Key) []byte {
 		}
 		first = false
 		b = append(b, `{"type":"`...)
-		b = append(b, chunk.Kind(kind).String()...) //nolint:gosec // there are six
+		b = append(b, chunk.Kind(kind).String()...) // there are six
 		b = append(b, `","count":`...)
 		b = strconv.AppendInt(b, n, 10)
 		b = append(b, '}')

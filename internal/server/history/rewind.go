@@ -180,7 +180,7 @@ func chunksOf(head store.StreamHead, lines []line) ([]store.Chunk, error) {
 		hash := chunk.Hash(texts)
 		minStep, maxStep := stats.Steps()
 		chunks = append(chunks, store.Chunk{
-			RunID: head.RunID, Stream: head.Stream, Writer: head.Writer, FirstLine: lines[0].number, N: int32(n), //nolint:gosec // fits a chunk
+			RunID: head.RunID, Stream: head.Stream, Writer: head.Writer, FirstLine: lines[0].number, N: int32(n), // fits a chunk
 			MinStep: minStep, MaxStep: maxStep, Hash: hash[:], Stats: chunk.EncodeStats(&stats), Body: chunk.Encode(texts),
 		})
 		lines = lines[n:]

@@ -176,11 +176,11 @@ func (c *choice) rows(ctx context.Context) ([]ref, error) {
 		refs = slices.Grow(refs, r.n)
 		for row := range r.n {
 			if step := r.steps.at(row); step >= c.spec.MinStep && step < c.spec.MaxStep && hasAll(values, row) && p.visible(r, row) {
-				refs = append(refs, ref{step: step, line: r.lines.at(row), part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
+				refs = append(refs, ref{step: step, line: r.lines.at(row), part: int32(at), row: int32(row)}) // a part has fewer rows
 			}
 		}
 		if len(refs) > found {
-			c.values[int32(at)] = values //nolint:gosec // a run has fewer parts
+			c.values[int32(at)] = values // a run has fewer parts
 		}
 	}
 	c.view.sort(refs)

@@ -70,8 +70,8 @@ func (s spans) encode() []byte {
 	var b []byte
 	var last int64
 	for _, e := range s {
-		b = binary.AppendUvarint(b, uint64(e.from-last)) //nolint:gosec // they ascend from 0
-		b = binary.AppendUvarint(b, uint64(e.to-e.from)) //nolint:gosec // from is below to
+		b = binary.AppendUvarint(b, uint64(e.from-last)) // they ascend from 0
+		b = binary.AppendUvarint(b, uint64(e.to-e.from)) // from is below to
 		last = e.to
 	}
 	return b
@@ -93,8 +93,8 @@ func decodeSpans(b []byte) (spans, error) {
 			return nil, errSpans
 		}
 		b = b[n:]
-		s := span{from: last + int64(gap)} //nolint:gosec // checked below
-		s.to = s.from + int64(length)      //nolint:gosec // checked below
+		s := span{from: last + int64(gap)} // checked below
+		s.to = s.from + int64(length)      // checked below
 		if s.from < last || s.to <= s.from {
 			return nil, errSpans
 		}

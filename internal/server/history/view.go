@@ -161,7 +161,7 @@ func (v *view) between(ctx context.Context, minStep, maxStep int64) ([]ref, erro
 		refs = slices.Grow(refs, r.n)
 		for row := range r.n {
 			if step := r.steps.at(row); step >= minStep && step < maxStep && p.visible(r, row) {
-				refs = append(refs, ref{step: step, line: r.lines.at(row), part: int32(at), row: int32(row)}) //nolint:gosec // a part has fewer rows
+				refs = append(refs, ref{step: step, line: r.lines.at(row), part: int32(at), row: int32(row)}) // a part has fewer rows
 			}
 		}
 	}

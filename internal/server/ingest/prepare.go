@@ -55,7 +55,7 @@ func appendParts(parts []store.Part, stream store.Stream, first int64, lines [][
 func part(stream store.Stream, first int64, lines [][]byte, stats *chunk.Stats) store.Part {
 	hash := chunk.Hash(lines)
 	p := store.Part{
-		Stream: stream, FirstLine: first, N: int32(len(lines)), //nolint:gosec // fewer than bytes in a body
+		Stream: stream, FirstLine: first, N: int32(len(lines)), // fewer than bytes in a body
 		MinStep: store.NoStep, MaxStep: store.NoStep, Hash: hash[:],
 	}
 	if stream == store.StreamHistory {

@@ -26,7 +26,7 @@ func TestTwoReplicasWriteTheSameRuns(t *testing.T) {
 		for r := range runs {
 			for w := range writers {
 				group.Go(func() {
-					random := rand.New(rand.NewPCG(uint64(r), uint64(w))) //nolint:gosec // repeatable
+					random := rand.New(rand.NewPCG(uint64(r), uint64(w))) // repeatable
 					header := []string{"X-WANDB-USE-ASYNC-FILESTREAM", "true", "X-WANDB-ASYNC-CLIENT-ID", fmt.Sprint("writer-", w)}
 					var sent []string
 					for n := range requests {

@@ -93,7 +93,7 @@ func (b *Builder) row(line, step int64, text []byte) int32 {
 	b.lines = append(b.lines, line)
 	b.steps = append(b.steps, step)
 	b.text += len(text)
-	return int32(len(b.lines) - 1) //nolint:gosec // a block has far fewer rows
+	return int32(len(b.lines) - 1) // a block has far fewer rows
 }
 
 // find looks up the column of each cell. It is false for a row that has a name twice, or too many.
@@ -111,7 +111,7 @@ func (b *Builder) find(row int32, cells []Cell) bool {
 			if len(b.columns) >= MaxColumns {
 				return false
 			}
-			at = int32(len(b.columns)) //nolint:gosec // at most MaxColumns
+			at = int32(len(b.columns)) // at most MaxColumns
 			path := string(cell.Path)
 			b.index[path] = at
 			b.paths, b.columns, b.seen = append(b.paths, path), append(b.columns, &column{}), append(b.seen, 0)
@@ -129,7 +129,7 @@ func (b *Builder) findDicts(row int32) bool {
 	for _, path := range b.walker.dicts {
 		at, ok := b.dicts[string(path)]
 		if !ok {
-			at = int32(len(b.seenDicts)) //nolint:gosec // fewer than bytes in a block
+			at = int32(len(b.seenDicts)) // fewer than bytes in a block
 			b.dicts[string(path)] = at
 			b.seenDicts = append(b.seenDicts, 0)
 		}
@@ -152,7 +152,7 @@ func (b *Builder) Block(stats []byte) *Block {
 	}
 	rank := b.ranks()
 	for i := range rows {
-		lines.rows, steps.rows = append(lines.rows, int32(i)), append(steps.rows, int32(i)) //nolint:gosec // few rows
+		lines.rows, steps.rows = append(lines.rows, int32(i)), append(steps.rows, int32(i)) // few rows
 	}
 	columns := []*column{&lines, &steps, &b.raw}
 	order := make([]int, 0, len(b.paths))
@@ -200,7 +200,7 @@ func (b *Builder) ranks() []int32 {
 	slices.SortFunc(order, before)
 	rank := make([]int32, len(order))
 	for place, row := range order {
-		rank[row] = int32(place) //nolint:gosec // few rows
+		rank[row] = int32(place) // few rows
 	}
 	return rank
 }

@@ -107,18 +107,18 @@ func (c *column) toFloats() {
 func (c *column) toText() {
 	for _, v := range c.ints {
 		c.text = strconv.AppendInt(c.text, v, 10)
-		c.ends = append(c.ends, uint32(len(c.text))) //nolint:gosec // a block is far shorter
+		c.ends = append(c.ends, uint32(len(c.text))) // a block is far shorter
 	}
 	for _, v := range c.floats {
 		c.text = c.format.append(c.text, v)
-		c.ends = append(c.ends, uint32(len(c.text))) //nolint:gosec // a block is far shorter
+		c.ends = append(c.ends, uint32(len(c.text))) // a block is far shorter
 	}
 	c.ints, c.floats, c.format = c.ints[:0], c.floats[:0], formatText
 }
 
 func (c *column) addText(token []byte) {
 	c.text = append(c.text, token...)
-	c.ends = append(c.ends, uint32(len(c.text))) //nolint:gosec // a block is far shorter
+	c.ends = append(c.ends, uint32(len(c.text))) // a block is far shorter
 }
 
 func (c *column) token(i int) []byte {

@@ -86,7 +86,7 @@ func (v *Values) readText(r *reader, present int) {
 			v.floats[row] = number(v.text[start:end])
 			present--
 		}
-		v.ends[row] = uint32(end) //nolint:gosec // at most maxSection
+		v.ends[row] = uint32(end) // at most maxSection
 	}
 	if in.bad || len(in.rest) > 0 || end != len(v.text) || present != 0 {
 		r.fail()

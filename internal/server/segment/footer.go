@@ -130,7 +130,7 @@ func Assemble(parts []Part, stats []byte) (pieces []Piece, footer []byte) {
 	}
 	raw = append(binary.AppendUvarint(raw, uint64(len(stats))), stats...)
 	for _, n := range lengths {
-		raw = binary.AppendUvarint(raw, uint64(n)) //nolint:gosec // never negative
+		raw = binary.AppendUvarint(raw, uint64(n)) // never negative
 	}
 	return pieces, appendSection(nil, raw)
 }
@@ -148,7 +148,7 @@ func appendPiece(pieces []Piece, p Piece) []Piece {
 }
 
 func appendInfo(b []byte, info BlockInfo) []byte {
-	b = binary.AppendUvarint(b, uint64(info.Rows)) //nolint:gosec // never negative
+	b = binary.AppendUvarint(b, uint64(info.Rows)) // never negative
 	for _, v := range []int64{info.FirstLine, info.NextLine, info.MinStep, info.MaxStep} {
 		b = binary.AppendVarint(b, v)
 	}

@@ -87,11 +87,11 @@ func (r *reader) uvarint() uint64 {
 // count reads a number of at most limit.
 func (r *reader) count(limit int) int {
 	v := r.uvarint()
-	if v > uint64(limit) { //nolint:gosec // limits are positive
+	if v > uint64(limit) { // limits are positive
 		r.fail()
 		return 0
 	}
-	return int(v) //nolint:gosec // at most limit
+	return int(v) // at most limit
 }
 
 func (r *reader) varint() int64 {

@@ -110,7 +110,7 @@ func Join(rows int, values ...*Values) *Values {
 				break
 			}
 		}
-		out.ends[row] = uint32(len(out.text)) //nolint:gosec // a block is far shorter
+		out.ends[row] = uint32(len(out.text)) // a block is far shorter
 	}
 	return out
 }

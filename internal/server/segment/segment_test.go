@@ -17,7 +17,7 @@ func roundTrip(t *testing.T, tokens []string) *Values {
 	t.Helper()
 	var c column
 	for i, token := range tokens {
-		c.add(int32(2*i), []byte(token)) //nolint:gosec // few rows
+		c.add(int32(2*i), []byte(token)) // few rows
 	}
 	rows := 2*len(tokens) + 1
 	v, err := DecodeColumn(c.encode(nil, rows), rows)
@@ -66,7 +66,7 @@ func TestManyTokensComeBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, make := range []func(i int) string{
 		func(i int) string { return strconv.Itoa(i) },
-		func(int) string { return strconv.FormatInt(int64(r.Uint64()), 10) }, //nolint:gosec // any bits
+		func(int) string { return strconv.FormatInt(int64(r.Uint64()), 10) }, // any bits
 		func(int) string { return strconv.FormatFloat(r.Float64(), 'g', -1, 64) },
 		func(int) string { return strconv.FormatFloat(math.Float64frombits(r.Uint64()&^(1<<62)), 'g', -1, 64) },
 		func(int) string {

@@ -27,7 +27,7 @@ type teller struct {
 }
 
 func newTeller(seed uint64) *teller {
-	return &teller{random: rand.New(rand.NewPCG(seed, 7)), truth: told{ //nolint:gosec // repeatable
+	return &teller{random: rand.New(rand.NewPCG(seed, 7)), truth: told{ // repeatable
 		lines: map[string]string{}, next: map[Stream]int64{}, state: RunRunning,
 	}}
 }
@@ -51,7 +51,7 @@ func (t *teller) say() *Append {
 		t.truth.state, t.truth.exit = RunRunning, 0
 	}
 	if fresh && t.random.IntN(4) == 0 {
-		a.Complete, a.ExitCode = true, int32(t.random.IntN(2)) //nolint:gosec // 0 or 1
+		a.Complete, a.ExitCode = true, int32(t.random.IntN(2)) // 0 or 1
 		t.truth.state, t.truth.exit = RunFinished, a.ExitCode
 		if a.ExitCode != 0 {
 			t.truth.state = RunFailed
@@ -75,7 +75,7 @@ func (t *teller) part(stream Stream) Part {
 		t.truth.lines[fmt.Sprint(stream, " ", first+i)] = fmt.Sprint(t.serial)
 	}
 	t.truth.next[stream] = max(t.truth.next[stream], first+n)
-	return Part{Stream: stream, FirstLine: first, N: int32(n), Hash: fmt.Append(nil, t.serial), Body: fmt.Append(nil, t.serial)} //nolint:gosec // at most 4
+	return Part{Stream: stream, FirstLine: first, N: int32(n), Hash: fmt.Append(nil, t.serial), Body: fmt.Append(nil, t.serial)} // at most 4
 }
 
 // shown is what the rows of a run tell a reader.

@@ -174,7 +174,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	db := store.Config{SQLitePath: filepath.Join(folder, "wandb.sqlite")}
 	key := furnish(t, db, clients)
 	rows := make([]map[string]any, 32_000)
-	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(1, 1)) // repeatable
 	for i := range rows {
 		rows[i] = row(random, i)
 	}

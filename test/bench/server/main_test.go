@@ -10,7 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	_ "net/http/pprof" //nolint:gosec // served only where PROFILE_BIND_ADDRESS is set
+	_ "net/http/pprof" // served only where PROFILE_BIND_ADDRESS is set
 	"os"
 	"os/signal"
 	"strconv"
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	if address := os.Getenv("PROFILE_BIND_ADDRESS"); address != "" {
-		go func() { _ = http.ListenAndServe(address, nil) }() //nolint:gosec // for the developer who measures
+		go func() { _ = http.ListenAndServe(address, nil) }() // for the developer who measures
 	}
 	serve := serveReal
 	if role == "null" {
