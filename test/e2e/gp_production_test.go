@@ -3,12 +3,14 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/kubewandb/kubewandb/test/buckets"
 	"github.com/kubewandb/kubewandb/test/client"
 	"github.com/kubewandb/kubewandb/test/mysql"
@@ -75,8 +77,8 @@ func keepsEverything(t *testing.T) {
 	}
 	shell(t, "kubectl", "rollout", "restart", "deployment/wandb-app")
 	shell(t, "kubectl", "rollout", "status", "deployment/wandb-app", "--timeout=120s")
-	if again := everythingOf(t, home, name, "all"); again != first {
-		t.Errorf("after every replica was restarted there is\n%s\nbefore it there was\n%s", again, first)
+	if difference := cmp.Diff(strings.Split(first, "\n"), strings.Split(everythingOf(t, home, name, "all"), "\n")); difference != "" {
+		t.Errorf("what is there changed when every replica was restarted: %s\n%s", difference, logsOf(t))
 	}
 	everythingOf(t, newcomer(t, stranger), name, "none")
 }
@@ -105,12 +107,16 @@ func everythingOf(t *testing.T, home *client.Home, entity, mode string) string {
 	t.Helper()
 	reader := *home
 	reader.Env = append(slices.Clone(home.Env), "WANDB_CACHE_DIR="+t.TempDir())
-	result := reader.Run(t, "python", filepath.Join(system.root, "test", "client", "scripts", "everything.py"), entity, mode, "verify")
+	listing := filepath.Join(t.TempDir(), "listing")
+	result := reader.Run(t, "python", filepath.Join(system.root, "test", "client", "scripts", "everything.py"), entity, mode, listing, "verify")
 	if result.Code != 0 {
 		t.Fatalf("read %s of %s: %s", mode, entity, result.Output)
 	}
-	_, listed, _ := strings.Cut(result.Output, "everything:")
-	return listed
+	listed, err := os.ReadFile(listing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(listed)
 }
 
 func storageHost() string { return "storage." + clusterName + ".test" }

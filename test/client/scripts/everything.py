@@ -1,4 +1,7 @@
-"""Everything of an entity, for a comparison: one line per thing. With "none" nothing may be seen."""
+"""Everything of an entity, for a comparison: one line per thing in a file, because the client prints as it likes.
+
+With "none" nothing may be seen.
+"""
 
 import hashlib
 import json
@@ -9,7 +12,8 @@ import tempfile
 
 import wandb
 
-entity, mode = sys.argv[1], sys.argv[2]
+entity, mode, listing = sys.argv[1:4]
+projects = sys.argv[4:]
 api = wandb.Api()
 found = []
 
@@ -18,7 +22,7 @@ def sha(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-for project in sys.argv[3:]:
+for project in projects:
     try:
         runs = list(api.runs(f"{entity}/{project}"))
     except (ValueError, wandb.errors.CommError):
@@ -40,7 +44,7 @@ for project in sys.argv[3:]:
             shutil.rmtree(folder)
 if mode == "none":
     assert not found, found
-    for name in sys.argv[3:]:
+    for name in projects:
         for thing in (lambda: api.run(f"{entity}/{name}/x"), lambda: api.artifact(f"{entity}/{name}/x:latest")):
             try:
                 thing()
@@ -49,5 +53,5 @@ if mode == "none":
                 pass
 else:
     assert found
-print("everything:\n" + "\n".join(sorted(found)))  # the client has written its progress before
+pathlib.Path(listing).write_text("\n".join(sorted(found)))
 print("good")
