@@ -84,6 +84,26 @@ func (p *Page) SeeText(ctx context.Context, text string) error {
 	return nil
 }
 
+// SeeImage waits until the page shows an image whose bytes have arrived and are one.
+func (p *Page) SeeImage(ctx context.Context, name string) error {
+	image := Element{"image", name}
+	node, err := p.find(ctx, image)
+	if err != nil {
+		return err
+	}
+	err = p.until(ctx, func(ctx context.Context, t *chromedp.Target) error {
+		drawn, err := call[bool](node, `function() { return this.complete && this.naturalWidth > 0 }`)(ctx, t)
+		if err == nil && !drawn {
+			err = errors.New("it is not drawn")
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", image, err)
+	}
+	return nil
+}
+
 // Text returns all that the page shows.
 func (p *Page) Text(ctx context.Context) (string, error) { return ask(ctx, p, visibleText) }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kubewandb/kubewandb/test/browser"
 	"github.com/kubewandb/kubewandb/test/buckets"
 	"github.com/kubewandb/kubewandb/test/client"
 	"github.com/kubewandb/kubewandb/test/mysql"
@@ -56,7 +58,33 @@ func TestGP1TwoReplicasKeepEverythingOutsideOfTheirPods(t *testing.T) {
 	if replicas := pods(t, namespace, "app.kubernetes.io/component=app"); len(replicas) != 2 {
 		t.Fatalf("%d replicas run, want 2", len(replicas))
 	}
+	seesMediaOfAnotherHost(t)
 	keepsEverything(t)
+}
+
+// seesMediaOfAnotherHost logs media with the official client and looks at them in a browser: an image, which the page's policy
+// must admit from the bucket's host, and a text, which the bucket must let the page fetch.
+func seesMediaOfAnotherHost(t *testing.T) {
+	t.Helper()
+	ctx, page, url := t.Context(), browser.Open(t, browser.Options{CA: system.env["CA_FILE"]}), system.env["WANDB_BASE_URL"]
+	_, err := browser.Enter(ctx, page, url, account)
+	must(t, err)
+	key, err := browser.CreateKey(ctx, page, url, "media")
+	must(t, err)
+	home := trusting(t)
+	home.Env = append(home.Env, "WANDB_API_KEY="+key, "WANDB_ENTITY="+administrator)
+	result := home.Run(t, "python", filepath.Join(system.root, "test", "client", "scripts", "media.py"))
+	_, image, found := strings.Cut(result.Output, "image: ")
+	if image, _, _ = strings.Cut(image, "\n"); result.Code != 0 || !found {
+		t.Fatalf("log media: exit code %d: %s", result.Code, result.Output)
+	}
+	files := url + "/" + administrator + "/media/runs/media-1/files/"
+	must(t, page.Go(ctx, files+image))
+	must(t, page.SeeImage(ctx, path.Base(image)))
+	must(t, page.Shot(ctx, "image of another host"))
+	must(t, page.Go(ctx, files+"note%20with%20100%25.txt"))
+	must(t, page.SeeText(ctx, "kept"))
+	must(t, page.Shot(ctx, "text of another host"))
 }
 
 // keepsEverything verifies the installation with the official client and reads back what that left.
@@ -90,14 +118,21 @@ func newcomer(t *testing.T, name string) *client.Home {
 	shell(t, "kubectl", "exec", "deploy/wandb-app", "--", "server", "admin", "user", "create", "--username", name,
 		"--email", name+"@example.com", "--no-password")
 	decode(t, shell(t, "kubectl", "exec", "deploy/wandb-app", "--", "server", "admin", "key", "create", "--username", name), &key)
-	home := client.NewHome(t)
-	for _, variable := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WANDB_BASE_URL"} {
-		home.Env = append(home.Env, variable+"="+system.env[variable])
-	}
+	home := trusting(t)
 	// Errors are reported to a host that does not exist for this machine: that must disturb nothing.
 	home.Env = append(home.Env, "WANDB_ERROR_REPORTING=true")
 	if result := home.Run(t, "wandb", "login", "--host", system.env["WANDB_BASE_URL"], "--verify", key.Key); result.Code != 0 {
 		t.Fatalf("log in: %s", result.Output)
+	}
+	return home
+}
+
+// trusting is a home whose client knows the demo and its authority.
+func trusting(t *testing.T) *client.Home {
+	t.Helper()
+	home := client.NewHome(t)
+	for _, variable := range []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WANDB_BASE_URL"} {
+		home.Env = append(home.Env, variable+"="+system.env[variable])
 	}
 	return home
 }

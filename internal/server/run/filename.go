@@ -2,6 +2,7 @@ package run
 
 import (
 	"path"
+	"slices"
 	"regexp"
 	"strings"
 )
@@ -55,9 +56,12 @@ const (
 	maxMimetype     = 255
 )
 
+// sayNothing are the types that stores give to an object without one: the second is that of S3.
+var sayNothing = []string{unknownMimetype, "binary/octet-stream"}
+
 // mimetype is what the client said, or what the name says where the client said nothing of use.
 func mimetype(name, stored string) string {
-	if stored != "" && stored != unknownMimetype && len(stored) <= maxMimetype {
+	if stored != "" && !slices.Contains(sayNothing, stored) && len(stored) <= maxMimetype {
 		return stored
 	}
 	if known, ok := mimetypes[strings.ToLower(path.Ext(name))]; ok {

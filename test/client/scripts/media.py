@@ -70,4 +70,5 @@ row = next(iter(read.scan_history()))
 assert row["table"]["path"] == summary["table"]["path"]
 logged = {a.type: a for a in read.logged_artifacts()}
 assert logged["run_table"].get("table").data[3][1] == "row 3 <script>"
+print("image:", summary["image"]["path"])
 print("good")
