@@ -2,8 +2,8 @@ package run
 
 import (
 	"path"
-	"slices"
 	"regexp"
+	"slices"
 	"strings"
 )
 
