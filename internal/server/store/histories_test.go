@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"testing"
-	"time"
 )
 
 // told is what a process has said once each, in order: the truth that a run must show, however often requests come again.
@@ -98,11 +97,7 @@ func shown(l *ledger, all []Chunk) told {
 // TestNoHistoryIsChangedByWhatComesAgain tells 100,000 random histories, in which every request may come again at any time
 // after it was answered, in this transaction or in a later one.
 func TestNoHistoryIsChangedByWhatComesAgain(t *testing.T) {
-	began := time.Now()
 	for seed := range uint64(100_000) {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("%d histories took %s", seed, time.Since(began))
-		}
 		if err := replay(seed); err != nil {
 			t.Fatalf("history %d: %v", seed, err)
 		}
