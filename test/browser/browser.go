@@ -32,9 +32,11 @@ const (
 	install = "install them: apt-get install -y chromium libnss3-tools"
 
 	// patience is how long a page may take to show what it should.
-	patience = 15 * time.Second
+	patience = 20 * time.Second
 	// pause between two looks at a page.
 	pause = 50 * time.Millisecond
+	// oneLook bounds a look: the browser does not answer what it was asked about a page that it has left.
+	oneLook = 4 * time.Second
 )
 
 // Options of Open.

@@ -204,7 +204,9 @@ func (p *Page) until(ctx context.Context, look func(context.Context, *chromedp.T
 	defer tick.Stop()
 	last := errNotThere
 	for {
-		err := p.run(ctx, chromedp.Func(look))
+		one, done := context.WithTimeout(ctx, oneLook)
+		err := p.run(one, chromedp.Func(look))
+		done()
 		if err == nil {
 			return nil
 		}

@@ -48,6 +48,26 @@ func SignIn(ctx context.Context, p *Page, base string, who Account) error {
 	)
 }
 
+// SignOn signs in at the identity provider of the installation, in the pages that the tests' provider has.
+func SignOn(ctx context.Context, p *Page, base, login string, who Account) error {
+	return p.steps(ctx, "sign in at the identity provider",
+		opening(base+"/login"),
+		clicking(Link("Sign in with single sign-on")),
+		filling(Field("Enter any login"), login),
+		filling(Field("and password"), "any"),
+		shot("at the identity provider"),
+		clicking(Button("Sign-in")),
+		clicking(Button("Continue")),
+		seeing(welcome(who)),
+		shot("back from the identity provider"),
+	)
+}
+
+// SignOut leaves the application. Name is the full name of who is signed in.
+func SignOut(ctx context.Context, p *Page, name string) error {
+	return p.steps(ctx, "sign out", clicking(Button("Account of "+name)), clicking(MenuItem("Sign out")), seeing(Heading("Sign in")))
+}
+
 // Enter signs in, or up where the installation has no administrator yet. It tells which.
 func Enter(ctx context.Context, p *Page, base string, who Account) (created bool, err error) {
 	setUp := Heading("Set up this instance")

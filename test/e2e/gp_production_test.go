@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path"
@@ -28,33 +27,26 @@ const verifyMarks = 10
 func TestGP1TwoReplicasKeepEverythingOutsideOfTheirPods(t *testing.T) {
 	node := netns.Node(clusterName)
 	database, store := mysql.StartAt(t, node), buckets.GatewayAt(t, node)
-	publishStore(t, store)
+	publish(t, "storage", store.Host, store.Port)
 	// Not a cleanup: those run when the test's context has ended.
-	defer func() {
-		patchResource(t, `{"spec":{"values":{"global":{"mysql":null,"bucket":null},"app":null}}}`)
-		awaitCondition(t, 3*time.Minute, "UpToDate", "True", "UpToDate")
-		awaitCondition(t, 3*time.Minute, "Ready", "True", "Ready")
-		shell(t, "kubectl", "delete", "service,endpointslice,ingress,secret", "-l", "e2e=outside", "--ignore-not-found")
-	}()
+	defer leaveOutside(t, `{"spec":{"values":{"global":{"mysql":null,"bucket":null},"app":null}}}`)
 	apply(t, manifest(t, map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "e2e-outside", "namespace": namespace},
 		"stringData": map[string]string{"password": database.Password, "access": store.AccessKey, "secret": store.SecretKey},
 	}))
-	patchResource(t, string(encode(t, map[string]any{"spec": map[string]any{"values": map[string]any{
+	configure(t, string(encode(t, map[string]any{"spec": map[string]any{"values": map[string]any{
 		"global": map[string]any{
 			"mysql": map[string]any{
 				"host": database.Host, "port": database.Port, "database": database.Name, "user": database.User,
 				"passwordSecret": map[string]string{"name": "e2e-outside", "passwordKey": "password"},
 			},
 			"bucket": map[string]any{
-				"provider": "s3", "name": storageHost() + ":443", "path": store.Bucket + "?tls=true", "region": store.Region,
+				"provider": "s3", "name": publicName("storage") + ":443", "path": store.Bucket + "?tls=true", "region": store.Region,
 				"secret": map[string]string{"secretName": "e2e-outside", "accessKeyName": "access", "secretKeyName": "secret"},
 			},
 		},
 		"app": map[string]any{"replicaCount": 2},
 	}}})))
-	awaitCondition(t, 3*time.Minute, "UpToDate", "True", "UpToDate")
-	awaitCondition(t, 3*time.Minute, "Ready", "True", "Ready")
 	if replicas := pods(t, namespace, "app.kubernetes.io/component=app"); len(replicas) != 2 {
 		t.Fatalf("%d replicas run, want 2", len(replicas))
 	}
@@ -152,62 +144,6 @@ func everythingOf(t *testing.T, home *client.Home, entity, mode string) string {
 		t.Fatal(err)
 	}
 	return string(listed)
-}
-
-func storageHost() string { return "storage." + clusterName + ".test" }
-
-// publishStore gives a store outside of the cluster a name that pods, browsers and clients know.
-func publishStore(t *testing.T, store buckets.Gateway) {
-	t.Helper()
-	name := map[string]any{"name": "storage", "namespace": namespace}
-	port := json.Number(store.Port)
-	apply(t, manifest(t,
-		map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": name, "spec": map[string]any{
-			"ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": port}},
-		}},
-		map[string]any{
-			"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-			"metadata": map[string]any{
-				"name": "storage-1", "namespace": namespace, "labels": map[string]string{"kubernetes.io/service-name": "storage"},
-			},
-			"ports":     []any{map[string]any{"name": "http", "port": port}},
-			"endpoints": []any{map[string]any{"addresses": []string{store.Host}}},
-		},
-		map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": name, "spec": map[string]any{
-			"rules": []any{map[string]any{"host": storageHost(), "http": map[string]any{"paths": []any{map[string]any{
-				"path": "/", "pathType": "Prefix",
-				"backend": map[string]any{"service": map[string]any{"name": "storage", "port": map[string]any{"name": "http"}}},
-			}}}}},
-		}},
-	))
-}
-
-// manifest is a list of objects, each with the label that a test removes them by.
-func manifest(t *testing.T, objects ...map[string]any) string {
-	t.Helper()
-	var text strings.Builder
-	for _, object := range objects {
-		metadata, _ := object["metadata"].(map[string]any)
-		labels, _ := metadata["labels"].(map[string]string)
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		labels["e2e"] = "outside"
-		metadata["labels"] = labels
-		text.WriteString("---\n")
-		text.Write(encode(t, object))
-		text.WriteByte('\n')
-	}
-	return text.String()
-}
-
-func encode(t *testing.T, value any) []byte {
-	t.Helper()
-	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
 }
 
 // logsOf is what the replicas logged last.

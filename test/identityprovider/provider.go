@@ -1,4 +1,4 @@
-// Package identityprovider starts a real OpenID Connect provider on loopback: the npm package oidc-provider in a process of
+// Package identityprovider starts a real OpenID Connect provider: the npm package oidc-provider in a process of
 // its own.
 //
 // It lives in the user's cache folder, installed once from a lock file that pins every package by hash.
@@ -19,12 +19,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kubewandb/kubewandb/test/netns"
 )
 
 //go:embed program/package.json program/package-lock.json program/main.mjs
@@ -60,18 +63,28 @@ type Options struct {
 	Users map[string]User `json:"users"`
 	// ClaimsFromUserInfo makes tokens hold no more than the subject.
 	ClaimsFromUserInfo bool `json:"claimsFromUserInfo"`
+	// Issuer is what the provider calls itself where people reach it through something else; "" is its own address.
+	Issuer string `json:"issuer"`
 }
 
 // Provider is a running one.
 type Provider struct {
 	// Issuer is its URL.
 	Issuer string
+	// Address is the host and port that it listens on.
+	Address string
 
 	stop func()
 }
 
-// Start runs a provider until the test ends.
+// Start runs a provider on loopback until the test ends.
 func Start(t testing.TB, options Options) *Provider {
+	t.Helper()
+	return StartAt(t, netns.Place{Bind: "127.0.0.1"}, options)
+}
+
+// StartAt runs a provider at a place.
+func StartAt(t testing.TB, place netns.Place, options Options) *Provider {
 	t.Helper()
 	folder, err := installed()
 	if err != nil {
@@ -82,7 +95,7 @@ func Start(t testing.TB, options Options) *Provider {
 	cmd.Stderr = &output
 	input, inErr := cmd.StdinPipe()
 	answers, outErr := cmd.StdoutPipe()
-	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
+	if err := errors.Join(inErr, outErr, startIn(place, cmd)); err != nil {
 		t.Fatalf("start the identity provider: %v", err)
 	}
 	p := &Provider{stop: sync.OnceFunc(func() {
@@ -92,19 +105,37 @@ func Start(t testing.TB, options Options) *Provider {
 	t.Cleanup(p.stop)
 	guard := time.AfterFunc(startTimeout, func() { _ = cmd.Process.Kill() })
 	defer guard.Stop()
-	if err := json.NewEncoder(input).Encode(options); err != nil {
+	if err := json.NewEncoder(input).Encode(struct {
+		Options
+		Bind string `json:"bind"`
+	}{options, place.Bind}); err != nil {
 		t.Fatalf("configure the identity provider: %v", err)
 	}
 	line, err := bufio.NewReader(answers).ReadBytes('\n')
 	var started struct {
-		Issuer string `json:"issuer"`
+		Issuer  string `json:"issuer"`
+		Address string `json:"address"`
 	}
 	if err := errors.Join(err, json.Unmarshal(line, &started)); err != nil {
 		p.stop()
 		t.Fatalf("the identity provider did not start: %v: %s", err, output.String())
 	}
-	p.Issuer = started.Issuer
+	p.Issuer, p.Address = started.Issuer, started.Address
 	return p
+}
+
+// startIn starts a program in a network namespace.
+func startIn(place netns.Place, cmd *exec.Cmd) error {
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // for good: the thread has left its namespace
+		if err := place.Enter(); err != nil {
+			started <- err
+			return
+		}
+		started <- cmd.Start()
+	}()
+	return <-started
 }
 
 // Stop ends it early.

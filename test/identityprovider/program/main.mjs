@@ -1,5 +1,5 @@
-// An OpenID Connect provider on loopback, for tests. Its clients and users come as JSON on standard input; it prints its
-// issuer as JSON and serves until standard input ends. The page to sign in at is the library's own: any password is right.
+// An OpenID Connect provider, for tests. Its clients and users come as JSON on standard input; it prints its
+// issuer and its address as JSON and serves until standard input ends. The page to sign in at is the library's own: any password is right.
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { generateKeyPair, exportJWK, SignJWT } from "jose";
@@ -12,9 +12,10 @@ const { privateKey } = await generateKeyPair("RS256", { extractable: true });
 const key = { ...(await exportJWK(privateKey)), kid: "tests", alg: "RS256", use: "sig" };
 
 const server = createServer();
-server.listen(0, "127.0.0.1");
+server.listen(0, config.bind);
 await once(server, "listening");
-const issuer = `http://127.0.0.1:${server.address().port}`;
+const address = `${config.bind}:${server.address().port}`;
+const issuer = config.issuer || `http://${address}`;
 
 const provider = new Provider(issuer, {
   clients: config.clients,
@@ -26,6 +27,8 @@ const provider = new Provider(issuer, {
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...config.users[id] }) }),
 });
 const answer = provider.callback();
+// Where the issuer is not this address, something stands before it and tells how people came.
+provider.proxy = Boolean(config.issuer);
 
 // Beside the provider, /mint signs whatever claims it is sent: tokens of other programs, and such as none would have.
 async function collect(request) {
@@ -35,7 +38,11 @@ async function collect(request) {
 }
 
 server.on("request", (request, response) => {
-  if (request.url !== "/mint") return answer(request, response);
+  if (request.url !== "/mint") {
+    // The library's pages want a font of another site, for which a browser would wait.
+    response.setHeader("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+    return answer(request, response);
+  }
   collect(request)
     .then((text) => JSON.parse(text))
     .then((claims) => new SignJWT(claims).setProtectedHeader({ alg: "RS256", kid: "tests" }).sign(privateKey))
@@ -43,6 +50,6 @@ server.on("request", (request, response) => {
     .catch((error) => response.writeHead(500).end(String(error)));
 });
 
-console.log(JSON.stringify({ issuer }));
+console.log(JSON.stringify({ issuer, address }));
 await lines.next();
 process.exit(0);

@@ -120,7 +120,7 @@ func (l Layout) Domain() string { return l.Name + ".test" }
 // Names are those that the hosts file resolves. The wildcard that cluster DNS
 // and the certificate have cannot be written there.
 func (l Layout) Names() []string {
-	return []string{"wandb." + l.Domain(), "deploy." + l.Domain(), "storage." + l.Domain()}
+	return []string{"wandb." + l.Domain(), "deploy." + l.Domain(), "storage." + l.Domain(), "sso." + l.Domain()}
 }
 
 func (l Layout) cert(name string) string   { return l.path("pki", name+".crt") }
