@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -142,6 +143,15 @@ func (i installation) mysqld(ctx context.Context, arguments ...string) *exec.Cmd
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: i.root, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// mysqldUnder prepares the same under another program of this machine. MySQL ends with that program.
+func (i installation) mysqldUnder(ctx context.Context, program []string, arguments ...string) *exec.Cmd {
+	line := slices.Concat(program, []string{"setpriv", "--pdeathsig", "KILL", "chroot", i.root, mysqldPath, "--no-defaults"}, arguments)
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
 

@@ -86,6 +86,31 @@ func StartAt(t testing.TB, place netns.Place) Database {
 	return s.database(t)
 }
 
+// StartUnder starts a server of its own under another program, such as one that traces it, and returns an empty database of
+// it. It is there until stop is called, which returns once the other program has ended as well, or until the test process ends.
+func StartUnder(t testing.TB, program ...string) (db Database, stop func()) {
+	t.Helper()
+	s, err := start(netns.Place{Bind: "127.0.0.1"}, program...)
+	if err != nil {
+		t.Fatalf("start MySQL under %s: %v", program[0], err)
+	}
+	if db, err = s.create(t.Context()); err != nil {
+		t.Fatalf("create a MySQL database: %v", err)
+	}
+	return db, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		defer cancel()
+		if _, err := s.admin.ExecContext(ctx, "SHUTDOWN"); err != nil {
+			t.Fatalf("shut MySQL down: %v", err)
+		}
+		select {
+		case <-s.ended:
+		case <-ctx.Done():
+			t.Fatalf("MySQL under %s does not end", program[0])
+		}
+	}
+}
+
 const startTimeout = time.Minute
 
 type server struct {
@@ -94,12 +119,13 @@ type server struct {
 	port  int
 	ca    string
 	lock  *os.File // held for as long as the process runs: the data folder is in use
+	ended chan error
 
 	mu   sync.Mutex
 	made int
 }
 
-func start(at netns.Place) (*server, error) {
+func start(at netns.Place, under ...string) (*server, error) {
 	ctx := context.Background() // the server outlives the test that happens to come first
 	place, datadir, lock, err := prepare(ctx)
 	if err != nil {
@@ -116,7 +142,11 @@ func start(at netns.Place) (*server, error) {
 		"--bind-address="+at.Bind,
 		"--port="+strconv.Itoa(port))
 	ended := make(chan error, 1)
-	go runUntilExit(place.mysqld(ctx, options...), at, ended)
+	command := place.mysqld(ctx, options...)
+	if len(under) > 0 {
+		command = place.mysqldUnder(ctx, under, options...)
+	}
+	go runUntilExit(command, at, ended)
 
 	cfg := driver.NewConfig()
 	cfg.Net, cfg.Addr, cfg.User = "unix", place.path(filepath.Join(datadir, "s")), "root"
@@ -125,7 +155,7 @@ func start(at netns.Place) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the connection: %w", err)
 	}
-	s := &server{admin: sql.OpenDB(connector), host: at.Bind, port: port, lock: lock, ca: place.path(filepath.Join(datadir, "ca.pem"))}
+	s := &server{admin: sql.OpenDB(connector), host: at.Bind, port: port, lock: lock, ended: ended, ca: place.path(filepath.Join(datadir, "ca.pem"))}
 	if err := s.await(ctx, ended); err != nil {
 		text, _ := os.ReadFile(place.path(filepath.Join(datadir, "log")))
 		return nil, fmt.Errorf("%w: %s", err, text[max(0, len(text)-2000):])

@@ -1,104 +1,158 @@
 package server
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/store"
+	"github.com/kubewandb/kubewandb/test/mysql"
 	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
-// TestNothingIsAcknowledgedBeforeItsSync watches the system calls of a server: between the answers to two requests the log of
-// the database is written, and then synced.
+// TestNothingIsAcknowledgedBeforeItsSync watches the system calls of a server and of its database: between the answers to two
+// requests of one client the log of the database is written, and then synced.
 func TestNothingIsAcknowledgedBeforeItsSync(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("strace is not installed: apt-get install strace")
-	}
-	folder := t.TempDir()
-	db := store.Config{SQLitePath: filepath.Join(folder, "wandb.sqlite")}
-	key := furnish(t, db, 1)
-	trace := filepath.Join(folder, "trace")
-	p := start(t, "real", folder, db, strace, "-f", "-y", "-qq", "-e", "signal=none", "-s", "16", "-o", trace,
-		"-e", "trace=fsync,fdatasync,write,pwrite64,writev,sendto,sendmsg")
-	const requests = 20
-	for n := range requests {
-		body := fmt.Sprintf(`{"files":{"wandb-history.jsonl":{"offset":%d,"content":["{\"_step\":%d}"]}}}`, n, n)
-		if n%4 == 3 {
-			body = `{}`
-		}
-		must(t, post(t.Context(), http.DefaultClient, p.url+"/files/bench/project/run-0/file_stream", key.Reveal(), []byte(body)))
-	}
-	http.DefaultClient.CloseIdleConnections()
-	p.stop(t)
-	text, err := os.ReadFile(trace)
+	needStrace(t)
+	t.Run("sqlite", func(t *testing.T) {
+		folder := t.TempDir()
+		db := store.Config{SQLitePath: filepath.Join(folder, "wandb.sqlite")}
+		told, trace := workAlone(t, folder, db)
+		judge(t, told, readMoments(t, trace), "/wandb.sqlite-wal")
+	})
+	t.Run("mysql", func(t *testing.T) {
+		logTrace := filepath.Join(t.TempDir(), "mysql")
+		my, stop := mysql.StartUnder(t, underStrace(logTrace, headOnly)...)
+		db := store.Config{MySQL: &store.MySQL{Host: my.Host, Port: my.Port, Database: my.Name, User: my.User, Password: redact.Secret(my.Password)}}
+		told, trace := workAlone(t, t.TempDir(), db)
+		stop()
+		judge(t, told, inOrder(readMoments(t, logTrace), readMoments(t, trace)), "/#innodb_redo/")
+	})
+}
+
+func readMoments(t *testing.T, path string) []moment {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	must(t, err)
-	covered, early := acknowledgements(string(text))
-	if early > 0 || covered != requests {
-		t.Errorf("of %d answers %d were written after a sync, %d before", requests, covered, early)
+	moments, err := readTrace(string(text))
+	must(t, err)
+	return moments
+}
+
+// workAlone lets one client log, upload and commit at a server that is traced. Of each connection it is told which
+// answers promise something that is in the database.
+func workAlone(t *testing.T, folder string, db store.Config) (told map[int][]bool, trace string) {
+	t.Helper()
+	key := furnish(t, db, 1)
+	trace = filepath.Join(t.TempDir(), "server")
+	p := start(t, "real", folder, db, underStrace(trace, headOnly)...)
+	l := &ledger{answers: map[int][]func(*promises){}}
+	c := newCaller(t, p.url, key.Reveal(), l)
+	for n := range 20 {
+		must(t, c.upsert(fmt.Sprintf("run-%d", n%5)))
+		must(t, c.log("run-0", n, "x"))
+		must(t, c.stream("run-0", map[string]any{}, func(*promises) {})) // a heartbeat
+	}
+	must(t, c.upload("run-0", "a.txt", "of a run"))
+	for n := range 5 {
+		must(t, c.commit(fmt.Sprintf("run-%d", n), map[string]string{"one.txt": fmt.Sprintf("one %d", n)}))
+	}
+	p.stop(t)
+	told = map[int][]bool{}
+	made := promises{lines: map[string][]string{}, files: map[string]string{}}
+	for port, answers := range l.answers {
+		for _, acknowledged := range answers {
+			before := len(made.objects) // which are not in the database
+			if acknowledged != nil {
+				acknowledged(&made)
+			}
+			told[port] = append(told[port], acknowledged != nil && len(made.objects) == before)
+		}
+	}
+	return told, trace
+}
+
+func judge(t *testing.T, told map[int][]bool, moments []moment, log string) {
+	t.Helper()
+	want := 0
+	for _, answers := range told {
+		for _, promise := range answers {
+			if promise {
+				want++
+			}
+		}
+	}
+	if covered, early := acknowledgements(moments, log, told); early > 0 || covered != want || want == 0 {
+		t.Errorf("of %d answers %d were written after a sync, %d before", want, covered, early)
 	}
 }
 
 // acknowledgements counts the answers that had a write of the log and a sync of it before them, since the answer before, and
-// those that had not. Answers to probes come before the first write and are not counted.
-func acknowledgements(trace string) (covered, early int) {
-	written, synced, begun := false, false, false
-	syncing := map[string]bool{} // threads
-	lines := bufio.NewScanner(strings.NewReader(trace))
-	for lines.Scan() {
-		thread, call, _ := strings.Cut(lines.Text(), " ")
-		call = strings.TrimSpace(call)
-		log := strings.Contains(call, "wandb.sqlite-wal>")
-		switch {
-		case log && strings.HasPrefix(call, "pwrite64("), log && strings.HasPrefix(call, "write("):
-			written = true
-		case log && (strings.HasPrefix(call, "fsync(") || strings.HasPrefix(call, "fdatasync(")):
-			syncing[thread] = written
-			if strings.HasSuffix(call, "= 0") {
-				synced = synced || written
+// those that had not. Of each connection it is told which answers promise something.
+func acknowledgements(moments []moment, log string, told map[int][]bool) (covered, early int) {
+	written, synced := false, false
+	syncing := map[*systemCall]bool{}
+	for _, m := range moments {
+		_, what := described(m.call.split()[0])
+		isLog := strings.Contains(what, log)
+		switch name := m.call.name; {
+		case isLog && m.ended && (name == "pwrite64" || name == "write"):
+			written = written || m.call.result > 0
+		case isLog && (name == "fsync" || name == "fdatasync"):
+			if !m.ended {
+				syncing[m.call] = written
+			} else if m.call.result == 0 {
+				synced = synced || syncing[m.call]
 			}
-		case strings.HasPrefix(call, "<... fsync resumed>"), strings.HasPrefix(call, "<... fdatasync resumed>"):
-			synced = synced || syncing[thread]
-		case strings.Contains(call, `"HTTP/1.1 200 OK`):
-			if synced {
-				covered++
-				begun = true
-			} else if begun {
-				early++
-			}
-			written, synced = false, false
 		}
+		port, ok := m.call.answerOf()
+		if !ok || m.ended || len(told[port]) == 0 {
+			continue
+		}
+		promise := told[port][0]
+		told[port] = told[port][1:]
+		switch {
+		case promise && synced:
+			covered++
+		case promise:
+			early++
+		}
+		written, synced = false, false
 	}
 	return covered, early
 }
 
 func TestAcknowledgementsAreRecognized(t *testing.T) {
-	const write, sync, answer = "1 pwrite64(7</x/wandb.sqlite-wal>, \"a\"..., 1, 0) = 1\n", "2 fdatasync(7</x/wandb.sqlite-wal>) = 0\n",
-		"3 write(9<socket:[1]>, \"HTTP/1.1 200 OK\"..., 99) = 99\n"
+	const write, sync, answer = "1 pwrite64(7</x/wandb.sqlite-wal>, \"a\", 1, 0) = 1\n", "2 fdatasync(7</x/wandb.sqlite-wal>) = 0\n",
+		"3 write(9<TCP:[127.0.0.1:80->127.0.0.1:4711]>, \"HTTP/1.1 200 OK\", 99) = 99\n"
+	probe := strings.ReplaceAll(answer, "4711", "4712")
 	split := "2 fsync(7</x/wandb.sqlite-wal> <unfinished ...>\n"
 	for name, test := range map[string]struct {
 		trace          string
 		covered, early int
 	}{
 		"in order":                {write + sync + answer + write + sync + answer, 2, 0},
-		"a probe at first":        {answer + write + sync + answer, 1, 0},
+		"a probe at first":        {probe + write + sync + answer, 1, 0},
 		"no sync":                 {write + sync + answer + write + answer, 1, 1},
 		"the sync comes first":    {write + sync + answer + sync + write + answer, 1, 1},
 		"the sync has not ended":  {write + sync + answer + write + split + answer + "2 <... fsync resumed>) = 0\n", 1, 1},
 		"the sync ends elsewhere": {write + split + "2 <... fsync resumed>) = 0\n" + answer, 1, 0},
+		"the sync fails":          {write + strings.Replace(sync, "= 0", "= -1 EIO", 1) + answer, 0, 1},
+		"another file":            {strings.ReplaceAll(write+sync, "-wal", "") + answer, 0, 1},
+		"the sync is too late":    {"1 1.0 pwrite64(7</x/wandb.sqlite-wal>, \"a\", 1, 0) = 1 <0.1>\n2 1.2 fsync(7</x/wandb.sqlite-wal>) = 0 <0.3>\n3 1.4" + answer[1:], 0, 1},
 	} {
-		if covered, early := acknowledgements(test.trace); covered != test.covered || early != test.early {
+		moments, err := readTrace(test.trace)
+		must(t, err)
+		if covered, early := acknowledgements(inOrder(moments), "-wal", map[int][]bool{4711: {true, true}}); covered != test.covered || early != test.early {
 			t.Errorf("%s: %d covered, %d early; want %d, %d", name, covered, early, test.covered, test.early)
 		}
 	}
@@ -164,45 +218,5 @@ func check(t *testing.T, db store.Config, folder string, acknowledged []int) {
 				t.Fatalf("acknowledged and lost: client and step %s", want)
 			}
 		}
-	}
-}
-
-// TestMemoryStaysBounded sends 50 bodies of 10 MiB at once.
-func TestMemoryStaysBounded(t *testing.T) {
-	const clients, limit = 50, 200 << 20
-	folder := t.TempDir()
-	db := store.Config{SQLitePath: filepath.Join(folder, "wandb.sqlite")}
-	key := furnish(t, db, clients)
-	rows := make([]map[string]any, 32_000)
-	random := rand.New(rand.NewPCG(1, 1)) // repeatable
-	for i := range rows {
-		rows[i] = row(random, i)
-	}
-	body, err := request(rows, 0)
-	must(t, err)
-	if len(body) < 10<<20 {
-		t.Fatalf("the body has only %d bytes", len(body))
-	}
-	p := start(t, "real", folder, db)
-	var group sync.WaitGroup
-	for c := range clients {
-		group.Go(func() {
-			for { // as the client does where it is sent away
-				err := post(t.Context(), http.DefaultClient, fmt.Sprintf("%s/files/bench/project/run-%d/file_stream", p.url, c), key.Reveal(), body)
-				if err == nil || !strings.Contains(err.Error(), "429") {
-					if err != nil {
-						t.Error(err)
-					}
-					return
-				}
-				wait(t, rand.N(time.Second))
-			}
-		})
-	}
-	group.Wait()
-	peak := p.stop(t)
-	t.Logf("at most %d MiB of memory", peak>>20)
-	if peak > limit {
-		t.Errorf("the server took %d MiB of memory, want at most %d", peak>>20, limit>>20)
 	}
 }
