@@ -183,6 +183,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength >= 0 && r.ContentLength < size {
 		size = r.ContentLength
 	}
+	size *= 2 // as it comes, and as the text of its variables
 	if err := s.bodies.Acquire(r.Context(), size); err != nil {
 		unavailable(w)
 		return

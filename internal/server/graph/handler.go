@@ -95,20 +95,15 @@ func newExecutor(schema graphql.ExecutableSchema, logger *slog.Logger) *executor
 // ServeHTTP answers one operation.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	body, err := io.ReadAll(r.Body)
+	params, err := decode(r.Body)
 	if err != nil {
+		_, _ = io.Copy(io.Discard, r.Body) // or the client sees a broken connection in place of the answer
 		status := http.StatusBadRequest
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			status = http.StatusRequestEntityTooLarge
 		}
-		WriteError(w, status, "the request body could not be read: "+err.Error())
-		h.options.Observe("", OutcomeInvalid, time.Since(start))
-		return
-	}
-	params, err := decode(body)
-	if err != nil {
-		WriteError(w, http.StatusBadRequest, err.Error())
+		WriteError(w, status, err.Error())
 		h.options.Observe("", OutcomeInvalid, time.Since(start))
 		return
 	}

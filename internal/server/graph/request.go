@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,8 +12,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// decode reads a request. Numbers keep their text, and what is missing or null is absent.
-func decode(body []byte) (*graphql.RawParams, error) {
+// decode reads a request as it comes, which saves a copy of it. Numbers keep their text, and what is missing or null is absent.
+func decode(body io.Reader) (*graphql.RawParams, error) {
 	var request struct {
 		Query         *string        `json:"query"`
 		OperationName *string        `json:"operationName"`
@@ -35,16 +34,19 @@ func decode(body []byte) (*graphql.RawParams, error) {
 }
 
 // unmarshalNumbers decodes one JSON value, keeping numbers as they are written: an Int64 does not fit a float.
-func unmarshalNumbers(body []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
+func unmarshalNumbers(body io.Reader, into any) error {
+	decoder := json.NewDecoder(body)
 	decoder.UseNumber()
 	if err := decoder.Decode(into); err != nil {
 		return err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more than one JSON value")
+	switch _, err := decoder.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
 	}
-	return nil
+	return errors.New("there is more than one JSON value")
 }
 
 const (
