@@ -71,7 +71,43 @@ func (s *Server) Handler() http.Handler {
 	probes.HandleFunc("/sdk/otel/", notFound)
 	probes.Handle(blob.StoragePath, s.observed(s.objects()))
 	probes.Handle("/", s.observed(s.sameSite(mux)))
-	return probes
+	return frugal(probes)
+}
+
+// frugal reads a little of what a handler leaves of a body, so that the client sees the answer, and nothing beyond: net/http
+// goes on for half a megabyte where a body comes in chunks, also for those whom nobody knows.
+func frugal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body := &tally{ReadCloser: r.Body}
+		r.Body = body
+		next.ServeHTTP(w, r)
+		waits := r.Header.Get("Expect") != "" // with the body, for a word that only a handler gives
+		if rest := maxUnauthenticated - body.read; rest > 0 && !body.ended && !waits {
+			_, _ = io.CopyN(io.Discard, body, rest)
+		}
+		if !body.ended {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // fails where nothing is read from a connection
+		}
+	})
+}
+
+// tally counts what is read of a body.
+type tally struct {
+	io.ReadCloser
+	read  int64
+	ended bool
+}
+
+// Read notes the end, also that of a connection.
+func (t *tally) Read(b []byte) (int, error) {
+	n, err := t.ReadCloser.Read(b)
+	t.read += int64(n)
+	t.ended = t.ended || err != nil
+	return n, err
 }
 
 // observed logs and counts requests.

@@ -28,6 +28,7 @@ type running struct {
 	url, metricsURL string
 	accounts        *account.Service
 	bucket          *blob.Bucket
+	handler         http.Handler
 	logs            *logs
 }
 
@@ -118,7 +119,7 @@ func startUnready(t testing.TB, change func(*server.Config)) running {
 			t.Errorf("the server ended with %v", err)
 		}
 	})
-	r := running{url: "http://" + s.Addr().String(), accounts: s.Accounts(), bucket: s.Bucket(), logs: l}
+	r := running{url: "http://" + s.Addr().String(), accounts: s.Accounts(), bucket: s.Bucket(), handler: s.Handler(), logs: l}
 	if s.MetricsAddr() != nil {
 		r.metricsURL = "http://" + s.MetricsAddr().String()
 	}
