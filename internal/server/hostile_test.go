@@ -181,13 +181,18 @@ func (s running) begin(t testing.TB, key, collection string) (id string) {
 	return created.CreateArtifact.Artifact.ID
 }
 
+// md5Text is the MD5 of a text as clients write it.
+func md5Text(text string) string {
+	sum := md5.Sum([]byte(text))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
 func (s running) putManifest(t testing.TB, key, id, text string) {
 	t.Helper()
-	sum := md5.Sum([]byte(text))
 	var put struct {
 		CreateArtifactManifest struct{ ArtifactManifest struct{ File uploaded } }
 	}
-	s.ask(t, key, createManifest, map[string]any{"id": id, "digest": base64.StdEncoding.EncodeToString(sum[:])}, &put)
+	s.ask(t, key, createManifest, map[string]any{"id": id, "digest": md5Text(text)}, &put)
 	target := put.CreateArtifactManifest.ArtifactManifest.File
 	if a := s.move(t, "PUT", *target.UploadURL, target.UploadHeaders, text); a.code/100 != 2 {
 		t.Fatalf("upload of the manifest: %d %s", a.code, a.body)
