@@ -92,6 +92,9 @@ func TestUploadsAreNoPages(t *testing.T) {
 		for _, address := range []string{signed, signed + "&response-content-type=text/html&response-content-disposition=inline"} {
 			a := s.do(t, http.DefaultClient, call{path: address})
 			h := a.header
+			if forged := address != signed; forged != (a.code == http.StatusForbidden) {
+				t.Errorf("%s: %d %s", address, a.code, a.body)
+			}
 			if h.Get("Content-Security-Policy") != "sandbox" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Set-Cookie") != "" {
 				t.Errorf("%s: %d %v", name, a.code, h)
 			}

@@ -67,6 +67,12 @@ func (f *folder) makeKey() error {
 	return errors.Join(err, ignoreMissing(f.root.Remove(temp)), f.syncDir("."))
 }
 
+// Parameters of a signed URL, named as in the stores of the cloud.
+const (
+	kindParameter        = "response-content-type"
+	dispositionParameter = "response-content-disposition"
+)
+
 // grant is what a signature allows.
 type grant struct {
 	method  string
@@ -75,16 +81,21 @@ type grant struct {
 	// upload and part are set for one part of an upload.
 	upload string
 	part   int
+	// kind and disposition are what the answer says of the object, where the URL decides that.
+	kind, disposition string
 }
 
 func (f *folder) mac(g grant) []byte {
 	h := hmac.New(sha256.New, f.secret)
+	if g.kind != "" || g.disposition != "" { // begins with a quote, as no method does
+		_, _ = fmt.Fprintf(h, "%q\n%q\n", g.kind, g.disposition)
+	}
 	// No field but the last can hold a line feed: a text has one reading.
 	_, _ = fmt.Fprintf(h, "%s\n%d\n%s\n%d\n%s", g.method, g.expires, g.upload, g.part, g.name)
 	return h.Sum(nil)
 }
 
-func (f *folder) address(g grant, extra url.Values) (string, error) {
+func (f *folder) address(g grant) (string, error) {
 	if f.base == "" {
 		return "", invalid("HOST", "Set HOST to the URL by which browsers and clients reach this server.", errors.New("it is not set"))
 	}
@@ -93,8 +104,11 @@ func (f *folder) address(g grant, extra url.Values) (string, error) {
 		query.Set("upload", g.upload)
 		query.Set("part", strconv.Itoa(g.part))
 	}
-	for name, values := range extra {
-		query[name] = values
+	if g.kind != "" {
+		query.Set(kindParameter, g.kind)
+	}
+	if g.disposition != "" {
+		query.Set(dispositionParameter, g.disposition)
 	}
 	return f.base + StoragePath + g.name + "?" + query.Encode(), nil
 }
@@ -104,7 +118,9 @@ func grantOf(method, name string, query url.Values) (g grant, signature []byte, 
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	g = grant{method: method, name: name, upload: query.Get("upload")}
+	g = grant{
+		method: method, name: name, upload: query.Get("upload"), kind: query.Get(kindParameter), disposition: query.Get(dispositionParameter),
+	}
 	var err error
 	if g.expires, err = strconv.ParseInt(query.Get("expires"), 10, 64); err != nil {
 		return grant{}, nil, false
@@ -135,18 +151,11 @@ func (f *folder) refusal(method, name string, query url.Values) (grant, string) 
 func (f *folder) expires(after time.Duration) int64 { return f.now().Add(after).Unix() }
 
 func (f *folder) signGet(_ context.Context, name string, o GetOptions) (string, error) {
-	extra := url.Values{}
-	if o.ContentType != "" {
-		extra.Set("response-content-type", o.ContentType)
-	}
-	if o.Disposition != "" {
-		extra.Set("response-content-disposition", o.Disposition)
-	}
-	return f.address(grant{method: http.MethodGet, name: name, expires: f.expires(o.Expiry)}, extra)
+	return f.address(grant{method: http.MethodGet, name: name, expires: f.expires(o.Expiry), kind: o.ContentType, disposition: o.Disposition})
 }
 
 func (f *folder) signPut(_ context.Context, name string, o PutOptions) (SignedPut, error) {
-	address, err := f.address(grant{method: http.MethodPut, name: name, expires: f.expires(o.Expiry)}, nil)
+	address, err := f.address(grant{method: http.MethodPut, name: name, expires: f.expires(o.Expiry)})
 	return SignedPut{URL: address, Headers: putHeaders(o)}, err
 }
 

@@ -50,7 +50,7 @@ func (f *folder) signPart(_ context.Context, name, id string, number int, o PutO
 		return SignedPut{}, err
 	}
 	g := grant{method: http.MethodPut, name: name, expires: f.expires(o.Expiry), upload: id, part: number}
-	address, err := f.address(g, nil)
+	address, err := f.address(g)
 	return SignedPut{URL: address, Headers: putHeaders(PutOptions{MD5: o.MD5})}, err
 }
 

@@ -56,7 +56,7 @@ func (f *folder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.receive(w, r, g)
 		return
 	}
-	f.send(w, r, g.name)
+	f.send(w, r, g)
 }
 
 // say answers with a sentence, and takes from the client what it has sent already.
@@ -70,22 +70,22 @@ func (f *folder) say(w http.ResponseWriter, r *http.Request, status int, text st
 	_, _ = io.WriteString(w, text+"\n") // nobody is left to tell
 }
 
-func (f *folder) send(w http.ResponseWriter, r *http.Request, name string) {
-	file, t, err := f.open(fileOf(name))
+func (f *folder) send(w http.ResponseWriter, r *http.Request, g grant) {
+	file, t, err := f.open(fileOf(g.name))
 	if err != nil {
 		f.fail(w, r, err)
 		return
 	}
 	defer file.Close()
-	h, query := w.Header(), r.URL.Query()
+	h := w.Header()
 	h.Set("ETag", t.etag())
 	h.Set("Content-Type", contentType(t.Type))
 	h.Set("Cache-Control", "private, no-cache")
-	if kind := query.Get("response-content-type"); kind != "" {
-		h.Set("Content-Type", kind)
+	if g.kind != "" {
+		h.Set("Content-Type", g.kind)
 	}
-	if disposition := query.Get("response-content-disposition"); disposition != "" {
-		h.Set("Content-Disposition", disposition)
+	if g.disposition != "" {
+		h.Set("Content-Disposition", g.disposition)
 	}
 	alive := f.pacer(http.NewResponseController(w).SetWriteDeadline)
 	http.ServeContent(w, r, "", t.modified, &paced{io.NewSectionReader(file, 0, t.Size), alive})

@@ -241,11 +241,14 @@ func FuzzHandler(f *testing.F) {
 
 func FuzzSignatures(f *testing.F) {
 	store := openTestFolder(f, f.TempDir())
-	f.Add("GET", "a", int64(1), "", 0, "GET", "b", int64(1), "", 0)
-	f.Add("GET", "a\n1", int64(1), "", 0, "GET", "a", int64(1), "1", 1)
-	f.Fuzz(func(t *testing.T, method, name string, expires int64, upload string, part int, method2, name2 string, expires2 int64, upload2 string, part2 int) {
-		one := grant{method: method, name: name, expires: expires, upload: upload, part: part}
-		two := grant{method: method2, name: name2, expires: expires2, upload: upload2, part: part2}
+	f.Add("GET", "a", int64(1), "", 0, "", "", "GET", "b", int64(1), "", 0, "", "")
+	f.Add("GET", "a\n1", int64(1), "", 0, "", "", "GET", "a", int64(1), "1", 1, "", "")
+	f.Add("GET", "a", int64(1), "", 0, "text/html", "", "GET", "a", int64(1), "", 0, "", "text/html")
+	f.Add("GET", "a", int64(1), "", 0, "", "", "GET", "a", int64(1), "", 0, "", "inline")
+	f.Fuzz(func(t *testing.T, method, name string, expires int64, upload string, part int, kind, disposition string,
+		method2, name2 string, expires2 int64, upload2 string, part2 int, kind2, disposition2 string) {
+		one := grant{method, name, expires, upload, part, kind, disposition}
+		two := grant{method2, name2, expires2, upload2, part2, kind2, disposition2}
 		if !slices.Contains([]string{"GET", "PUT"}, method) || !slices.Contains([]string{"GET", "PUT"}, method2) ||
 			strings.Contains(upload+upload2, "\n") { // other methods and ids are refused before
 			return
