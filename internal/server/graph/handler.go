@@ -191,6 +191,8 @@ func present(ctx context.Context, logger *slog.Logger, err error) *gqlerror.Erro
 	case errors.As(err, &parsed) && parsed.Err == nil:
 		return shown
 	case errors.Is(err, errInternal): // logged where it was recovered
+	case misshapen(ctx):
+		shown.Message = "the value of " + shown.Path.String() + " is not of its type"
 	case errors.As(err, &field):
 		shown.Message = field.Sentence()
 	case fault.Reason(err, "") == store.ReasonUnavailable:
@@ -217,6 +219,12 @@ func present(ctx context.Context, logger *slog.Logger, err error) *gqlerror.Erro
 		shown.Message = errInternal.Error()
 	}
 	return shown
+}
+
+// misshapen tells whether the arguments of a field could not be read: then it has none, though it was given some.
+func misshapen(ctx context.Context) bool {
+	field := graphql.GetFieldContext(ctx)
+	return field != nil && len(field.Args) == 0 && field.Field.Field != nil && len(field.Field.Arguments) > 0
 }
 
 var operationPattern = regexp.MustCompile(`\b(?:query|mutation|subscription)\s+([_A-Za-z][_0-9A-Za-z]*)`)

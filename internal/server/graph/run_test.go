@@ -252,6 +252,27 @@ func TestFilesAreUploadedAsTheClientDoes(t *testing.T) {
 	})
 }
 
+// A list in place of a text is the client's mistake, and no failure inside of the server.
+func TestAVariableOfAnotherTypeIsNamed(t *testing.T) {
+	b := newBench(t, storetest.Open(t, storetest.SQLite(t)))
+	b.make(t, map[string]any{"name": "r", "project": "p"})
+	const history = `query($from: Int64!) { project(name: "p", entityName: "ada") { run(name: "r") { history(samples: 1, minStep: $from, maxStep: 2) } } }`
+	for _, c := range []struct {
+		query     string
+		variables map[string]any
+		want      string
+	}{
+		{upsertBucket, map[string]any{"name": "r", "project": "p", "config": []any{"{}"}}, "error: the value of upsertBucket.input.config is not of its type"},
+		{upsertBucket, map[string]any{"name": "r", "project": "p", "summaryMetrics": map[string]any{}}, "error: the value of upsertBucket.input.summaryMetrics is not of its type"},
+		{history, map[string]any{"from": "first"}, "error: the value of project.run.history.minStep is not of its type"},
+		{history, map[string]any{"from": 0}, `{"project":{"run":{"history":[]}}}`},
+	} {
+		if got := b.ask(t, b.ada, c.query, c.variables); got != c.want {
+			t.Errorf("%v: %s, want %s", c.variables, got, c.want)
+		}
+	}
+}
+
 func TestAnotherUserSeesNothing(t *testing.T) {
 	b := newBench(t, storetest.Open(t, storetest.SQLite(t)))
 	id := b.make(t, map[string]any{"name": "r", "project": "p"})
