@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -214,4 +215,19 @@ func (p *program) runs(t *testing.T, home *client.Home, name string, arguments .
 		t.Fatalf("%s: exit code %d: %s\n--- server:\n%s", name, result.Code, result.Output, p.logs.tail())
 	}
 	return result.Output
+}
+
+// everything lists what ada has in projects, one line for each thing, read with an empty cache. In mode "none" it checks that
+// the user of home sees none of it.
+func (p *program) everything(t *testing.T, home *client.Home, mode string, projects ...string) []string {
+	t.Helper()
+	clean := *home
+	clean.Env = append(slices.Clone(home.Env), "WANDB_CACHE_DIR="+t.TempDir())
+	listing := filepath.Join(t.TempDir(), "listing")
+	p.runs(t, &clean, "everything.py", append([]string{"ada", mode, listing}, projects...)...)
+	listed, err := os.ReadFile(listing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(string(listed), "\n")
 }

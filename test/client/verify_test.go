@@ -2,12 +2,11 @@ package client_test
 
 import (
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/kubewandb/kubewandb/test/client"
 )
 
 // marks is how many checks `wandb verify` prints a mark for.
@@ -31,30 +30,20 @@ func TestVerifyPrintsOnlyGreenMarks(t *testing.T) {
 	}
 
 	// Most of what verify downloads comes from the client's cache: only this proves that the server holds it.
-	everything := func(home *client.Home, mode string) string {
-		home.Env = append(home.Env, "WANDB_CACHE_DIR="+t.TempDir())
-		listing := filepath.Join(t.TempDir(), "listing")
-		p.runs(t, home, "everything.py", "ada", mode, listing, "verify")
-		listed, err := os.ReadFile(listing)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(listed)
-	}
-	first := everything(home, "all")
+	first := p.everything(t, home, "all", "verify")
 	for _, want := range []string{"artifact ", "file ", "row "} {
-		if !strings.Contains(first, "\n"+want) {
-			t.Errorf("nothing that begins with %q in %s", want, first)
+		if !slices.ContainsFunc(first, func(line string) bool { return strings.HasPrefix(line, want) }) {
+			t.Errorf("nothing that begins with %q in %q", want, first)
 		}
 	}
 	p.stop(t)
 	p.start(t)
-	if difference := cmp.Diff(strings.Split(first, "\n"), strings.Split(everything(home, "all"), "\n")); difference != "" {
+	if difference := cmp.Diff(first, p.everything(t, home, "all", "verify")); difference != "" {
 		t.Errorf("what is there changed with a restart: %s", difference)
 	}
 	stranger := p.user(t, "grace")
 	stranger.Env = append(stranger.Env, trust...)
-	everything(stranger, "none")
+	p.everything(t, stranger, "none", "verify")
 	if _, err := os.Stat(authority.file); err != nil {
 		t.Error(err)
 	}

@@ -11,7 +11,11 @@ import sys
 import tempfile
 
 import wandb
+from wandb.sdk.artifacts import artifact as downloads
 
+# With skip_cache the threads of one download share the path that they write to, and mix up their files: one thread then.
+assert downloads._FILE_EXECUTOR_WORKERS > 0
+downloads._FILE_EXECUTOR_WORKERS = 1
 entity, mode, listing = sys.argv[1:4]
 projects = sys.argv[4:]
 api = wandb.Api()
@@ -36,6 +40,11 @@ for project in projects:
             with tempfile.TemporaryDirectory() as folder:
                 found.append(f"file {run.id} {file.name} {sha(file.download(root=folder).name)}")
         for artifact in run.logged_artifacts():
+            entries = artifact.manifest.entries
+            listed = {name: (entry.digest, entry.ref) for name, entry in entries.items()}
+            found.append(f"version {artifact.name} {sorted(artifact.aliases)} {json.dumps(listed, sort_keys=True)}")
+            if any((entry.ref or "").startswith("nfs:") for entry in entries.values()):
+                continue  # nobody can download it
             folder = tempfile.mkdtemp()
             artifact.download(root=folder, skip_cache=True)
             for path in sorted(pathlib.Path(folder).rglob("*")):
