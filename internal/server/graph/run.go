@@ -19,13 +19,17 @@ const clientIDHeader = "X-Wandb-Client-Id"
 
 const runKind = "Run"
 
+// processAgent is the User-Agent of the part of the client that logs. What its user reads and edits bears another one.
+const processAgent = "wandb-core"
+
 func upsertOf(ctx context.Context, input model.UpsertBucketInput) (run.Upsert, error) {
+	headers := graphql.GetOperationContext(ctx).Headers
 	u := run.Upsert{
 		Entity: value(input.EntityName), Project: value(input.ModelName), Name: value(input.Name),
 		DisplayName: input.DisplayName, Description: input.Description, Notes: input.Notes, Group: input.GroupName,
 		JobType: input.JobType, Commit: input.Commit, Host: input.Host, Program: input.JobProgram, Repo: input.JobRepo,
 		State: input.State, Sweep: input.Sweep, Tags: input.Tags, Config: input.Config, Summary: input.SummaryMetrics,
-		Writer: graphql.GetOperationContext(ctx).Headers.Get(clientIDHeader),
+		Writer: headers.Get(clientIDHeader), FromProcess: headers.Get("User-Agent") == processAgent,
 	}
 	if value(input.ID) == "" {
 		return u, nil

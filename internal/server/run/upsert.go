@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type Upsert struct {
 	Config, Summary *string
 	// Writer is the process that sends this, where several log into one run; else "".
 	Writer string
+	// FromProcess: a process that logs sends this, and no person who edits the run.
+	FromProcess bool
 }
 
 // Upserted is a run after an Upsert.
@@ -105,12 +108,18 @@ type change struct {
 	parent     store.ID
 	parentStep int64
 	process    process
-	name       func(number int64) string
-	now        time.Time
+	// call is a hash of everything that a process asks for; nil where a person does.
+	call []byte
+	name func(number int64) string
+	now  time.Time
 }
 
 func (s *Service) change(ctx context.Context, place access.Place, u Upsert) (change, error) {
-	c := change{Upsert: u, user: place.User.ID, name: displayName, now: s.Now()}
+	call, err := callOf(u)
+	if err != nil {
+		return change{}, err
+	}
+	c := change{Upsert: u, user: place.User.ID, call: call, name: displayName, now: s.Now()}
 	if u.State != nil && *u.State != "" {
 		state, err := ParseState(*u.State)
 		if err != nil {
@@ -176,6 +185,10 @@ func (c *change) plan(before store.RunBefore) (store.RunAfter, error) {
 	after := store.RunAfter{
 		Run: before.Run, State: before.Live.State, ExitCode: before.Live.ExitCode, Stopping: before.Live.Stopping,
 	}
+	if copied, err := c.copied(before); err != nil || copied {
+		after.Skip = true
+		return after, err
+	}
 	if !before.Exists {
 		c.begin(&after, before.Number)
 	} else if err := c.again(&after, before); err != nil || after.Skip {
@@ -183,6 +196,34 @@ func (c *change) plan(before store.RunBefore) (store.RunAfter, error) {
 	}
 	c.set(&after)
 	return after, nil
+}
+
+// echo is how long after a request copies of it are still on their way: clients and what stands between give up after a
+// minute and ask again.
+const echo = 90 * time.Second
+
+// callOf is a hash of what a process asks for. The client writes the members of its objects in an order that differs from
+// request to request, so that equal bytes are all but certainly those of one request.
+func callOf(u Upsert) ([]byte, error) {
+	if !u.FromProcess {
+		return nil, nil
+	}
+	text, err := json.Marshal(u)
+	if err != nil {
+		return nil, fmt.Errorf("encode the request: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return sum[:16], nil
+}
+
+// copied tells whether the same request was done a short while ago: this is a copy of it, and what was asked for since
+// must stay.
+func (c *change) copied(before store.RunBefore) (bool, error) {
+	if c.call == nil || !before.Exists {
+		return false, nil
+	}
+	at, err := before.Called(c.call)
+	return err == nil && at != 0 && c.now.Sub(at.Time()) < echo, err
 }
 
 func (c *change) begin(after *store.RunAfter, number int64) {
@@ -237,6 +278,9 @@ func (c *change) known(before store.RunBefore) (bool, error) {
 }
 
 func (c *change) set(after *store.RunAfter) {
+	if c.call != nil {
+		after.Call = &store.RunCall{Hash: c.call, At: store.At(c.now)}
+	}
 	for field, value := range map[*store.Text]*string{
 		&after.GroupName: c.Group, &after.JobType: c.JobType, &after.CommitHash: c.Commit, &after.Host: c.Host,
 		&after.Program: c.Program, &after.Repo: c.Repo,

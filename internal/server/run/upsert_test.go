@@ -265,6 +265,39 @@ func TestWhatAnUpsertDoesToTheState(t *testing.T) {
 	}
 }
 
+func TestACopyOfARequestThatComesLateChangesNothing(t *testing.T) {
+	each(t, func(t *testing.T, sc *scene) {
+		first := run.Upsert{Name: "r", Config: ptr(`{"lr":{"value":1}}`), Notes: ptr("first"), FromProcess: true}
+		second := run.Upsert{Name: "r", Config: ptr(`{"lr":{"value":2}}`), Notes: ptr("second"), FromProcess: true}
+		made := sc.put(t, first)
+		sc.put(t, second)
+		sc.setState(t, made.ID, store.RunFinished)
+		for copied, after := range map[*run.Upsert]time.Duration{&first: time.Second, &second: time.Minute} {
+			sc.now = made.CreatedAt.Time().Add(after)
+			got := sc.put(t, *copied)
+			if string(got.Notes) != "second" || string(got.Config) != *second.Config || got.Live.State != store.RunFinished {
+				t.Errorf("%s after %s: notes %q, config %s, %s", *copied.Notes, after, got.Notes, got.Config, run.StateName(got.Live.State))
+			}
+		}
+		// Another process of the run, a person, and who comes much later are no copies.
+		other := first
+		other.Writer = "w"
+		for sentence, u := range map[string]run.Upsert{
+			"another process": other,
+			"a person":        {Name: "r", Config: first.Config, Notes: first.Notes},
+		} {
+			if got := sc.put(t, u); string(got.Notes) != "first" {
+				t.Errorf("%s: notes %q", sentence, got.Notes)
+			}
+			sc.put(t, run.Upsert{ID: made.ID, Notes: ptr("second")})
+		}
+		sc.now = sc.now.Add(time.Hour)
+		if got := sc.put(t, first); string(got.Notes) != "first" || got.Live.State != store.RunRunning {
+			t.Errorf("an hour later: notes %q, %s", got.Notes, run.StateName(got.Live.State))
+		}
+	})
+}
+
 type histories struct {
 	forks   []string
 	deleted []store.ID

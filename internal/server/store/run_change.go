@@ -36,6 +36,8 @@ type RunBefore struct {
 	Number int64
 	// Config reads the stored config; nil for none.
 	Config func() ([]byte, error)
+	// Called reads when the run was asked for the same before, by its hash; 0 for never, or too long ago.
+	Called func(hash []byte) (Micros, error)
 }
 
 // RunAfter is what a change writes.
@@ -48,6 +50,8 @@ type RunAfter struct {
 	Heartbeat Micros
 	// Config and Summary replace what is stored; nil leaves it.
 	Config, Summary []byte
+	// Call is noted beside the change, so that a copy of it is known; nil for nothing.
+	Call *RunCall
 	// Skip leaves everything as it is.
 	Skip bool
 }
@@ -85,7 +89,10 @@ func (s *Store) changeRun(ctx context.Context, tx bun.Tx, key RunKey, writer Tex
 	if err != nil {
 		return ChangedRun{}, err
 	}
-	before := RunBefore{Exists: true, Config: func() ([]byte, error) { return readConfig(ctx, tx, id) }}
+	before := RunBefore{
+		Exists: true, Config: func() ([]byte, error) { return readConfig(ctx, tx, id) },
+		Called: func(hash []byte) (Micros, error) { return calledAt(ctx, tx, id, hash) },
+	}
 	if before.RunRecord, err = lockRun(ctx, tx, id); err != nil {
 		return ChangedRun{}, err
 	}
@@ -148,7 +155,9 @@ func (s *Store) insertRun(ctx context.Context, tx bun.Tx, key RunKey, plan func(
 	if err != nil {
 		return ChangedRun{}, err
 	}
-	after, err := plan(RunBefore{Number: number, Config: func() ([]byte, error) { return nil, nil }})
+	after, err := plan(RunBefore{
+		Number: number, Config: func() ([]byte, error) { return nil, nil }, Called: func([]byte) (Micros, error) { return 0, nil },
+	})
 	if err != nil {
 		return ChangedRun{}, err
 	}
@@ -159,6 +168,9 @@ func (s *Store) insertRun(ctx context.Context, tx bun.Tx, key RunKey, plan func(
 		return ChangedRun{}, err
 	}
 	if _, err := tx.NewInsert().Model(&live).Exec(ctx); err != nil {
+		return ChangedRun{}, err
+	}
+	if err := putCall(ctx, tx, run.ID, after.Call); err != nil {
 		return ChangedRun{}, err
 	}
 	if after.Config != nil {
@@ -209,6 +221,9 @@ func writeRun(ctx context.Context, tx bun.Tx, before RunRecord, after RunAfter) 
 		if _, err := tx.NewUpdate().Model(live).WherePK().Exec(ctx); err != nil {
 			return record, err
 		}
+	}
+	if err := putCall(ctx, tx, before.ID, after.Call); err != nil {
+		return record, err
 	}
 	if !sameRun(before.Run, after.Run) {
 		if _, err := tx.NewUpdate().Model(&record.Run).WherePK().Exec(ctx); err != nil {

@@ -22,7 +22,7 @@ func (s *Store) DeleteRun(ctx context.Context, run Run, now time.Time) error {
 		if err := affectedOne(result, err); err != nil {
 			return err
 		}
-		for _, table := range []any{(*RunConfig)(nil), (*RunSummary)(nil)} {
+		for _, table := range []any{(*RunConfig)(nil), (*RunSummary)(nil), (*runCall)(nil)} {
 			if _, err := tx.NewDelete().Model(table).Where("run_id = ?", run.ID).Exec(ctx); err != nil {
 				return err
 			}
