@@ -104,6 +104,36 @@ func TestARepeatedRequestMakesNoSecondVersion(t *testing.T) {
 	})
 }
 
+func TestARequestThatComesAgainLateMovesNoAlias(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		first := dataset("data", map[string]string{"a": "1"})
+		first.ClientID, first.Aliases = "client-1", []string{"best"}
+		w.log(t, w.ada, w.place, first)
+		same := first // the same files, and so the same version
+		same.ClientID, same.Aliases = "client-2", []string{"again"}
+		w.log(t, w.ada, w.place, same)
+		second := dataset("data", map[string]string{"a": "2"})
+		second.ClientID, second.Aliases = "client-3", []string{"best", "again"}
+		w.log(t, w.ada, w.place, second)
+		for _, late := range []draft{first, same} {
+			if v, err := w.other.Create(w.ada, w.place, late.Create); err != nil || v.VersionIndex != 0 {
+				t.Errorf("got %v, %v", v, err)
+			}
+		}
+		for _, name := range []string{"data:latest", "data:best", "data:again"} {
+			if m, err := w.service.MemberByName(w.ada, w.place, name); err != nil || m.VersionIndex != 1 {
+				t.Errorf("%s: %v, %v", name, m, err)
+			}
+		}
+		wish := first // the same object, logged with another alias
+		wish.Aliases = []string{"new"}
+		w.log(t, w.ada, w.place, wish)
+		if m, err := w.service.MemberByName(w.ada, w.place, "data:new"); err != nil || m.VersionIndex != 0 {
+			t.Errorf("with another alias: %v, %v", m, err)
+		}
+	})
+}
+
 func TestCommitsAtOnceGetOneVersionEach(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		const n = 20

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/uptrace/bun"
 )
@@ -86,7 +87,8 @@ type Artifact struct {
 	Description  Blob          `bun:"description"`
 	// Metadata is JSON; empty means none.
 	Metadata Blob `bun:"metadata"`
-	// Wishes is a JSON list of the aliases that a pending version gets with its commit; empty means none.
+	// Wishes is a JSON list of the aliases that were asked for with the version; empty means none. A pending one gets them with
+	// its commit.
 	Wishes      Blob   `bun:"wishes"`
 	CommitHash  Text   `bun:"commit_hash"`
 	HistoryStep int64  `bun:"history_step"`
@@ -219,6 +221,12 @@ func (a Artifact) awaited() []string {
 		_ = json.Unmarshal(a.Wishes, &aliases) // nobody else writes it
 	}
 	return aliases
+}
+
+// wished tells whether all of these aliases were asked for with the version.
+func (a Artifact) wished(aliases []string) bool {
+	wishes := a.awaited()
+	return !slices.ContainsFunc(aliases, func(alias string) bool { return !slices.Contains(wishes, alias) })
 }
 
 // Artifact returns a version in whatever state.

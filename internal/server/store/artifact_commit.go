@@ -54,7 +54,7 @@ func (s *Store) CommitArtifact(ctx context.Context, c ArtifactCommit) (Artifact,
 		}
 		aliases := result.awaited()
 		result.State, result.Digest, result.Size, result.FileCount = ArtifactCommitted, Text(c.Digest), c.Size, c.FileCount
-		result.ManifestID, result.UpdatedAt, result.Wishes = c.Manifest.ID, c.At, nil
+		result.ManifestID, result.UpdatedAt = c.Manifest.ID, c.At
 		result.ExpiresAt = expiry(result)
 		return s.writeCommit(ctx, tx, c, result, aliases)
 	})

@@ -70,11 +70,10 @@ func (s *Store) CreateArtifact(ctx context.Context, n NewArtifact) (Artifact, er
 		if err := lockCollection(ctx, tx, n.Artifact.CollectionID, n.Artifact.CreatedAt); err != nil {
 			return err
 		}
-		found, err := s.sameArtifact(ctx, tx, n)
-		if err != nil {
+		found, copied, err := s.sameArtifact(ctx, tx, n)
+		if result = found; err != nil || copied {
 			return err
 		}
-		result = found
 		if found.ID == 0 {
 			result = n.Artifact
 			result.ID = s.ids.next()
@@ -88,8 +87,9 @@ func (s *Store) CreateArtifact(ctx context.Context, n NewArtifact) (Artifact, er
 }
 
 // sameArtifact finds what stands for a new version. The collection is locked: of two calls at once the second sees what
-// the first wrote.
-func (s *Store) sameArtifact(ctx context.Context, tx bun.Tx, n NewArtifact) (Artifact, error) {
+// the first wrote. copied: this client has asked for all of it before, and the version is committed since. Then this may be
+// a copy that comes late, which must not take back an alias that was given to another version meanwhile.
+func (s *Store) sameArtifact(ctx context.Context, tx bun.Tx, n NewArtifact) (same Artifact, copied bool, err error) {
 	alive := []ArtifactState{ArtifactPending, ArtifactCommitted}
 	base := func(into *Artifact) *bun.SelectQuery {
 		return tx.NewSelect().Model(into).Where("a.collection_id = ?", n.Artifact.CollectionID).OrderExpr("a.id DESC").Limit(1)
@@ -99,7 +99,7 @@ func (s *Store) sameArtifact(ctx context.Context, tx bun.Tx, n NewArtifact) (Art
 		err := base(&a).Join("JOIN artifact_clients AS cl ON cl.holder_id = a.id").Where("cl.client_id = ?", Text(n.ClientID)).
 			Where("a.digest = ?", n.Artifact.Digest).Where("a.state IN (?)", bun.List(alive)).Scan(ctx)
 		if err == nil || !isNoRows(err) {
-			return a, err
+			return a, a.State == ArtifactCommitted && a.wished(n.Aliases), err
 		}
 	}
 	if n.DistributedID != "" {
@@ -107,18 +107,18 @@ func (s *Store) sameArtifact(ctx context.Context, tx bun.Tx, n NewArtifact) (Art
 			Where("g.collection_id = ?", n.Artifact.CollectionID).Where("g.distributed_id = ?", Text(n.DistributedID)).
 			Where("a.state = ?", ArtifactPending).Scan(ctx)
 		if err == nil || !isNoRows(err) {
-			return a, err
+			return a, false, err
 		}
-		return Artifact{}, nil // the digest is that of one process's part
+		return Artifact{}, false, nil // the digest is that of one process's part
 	}
 	if !n.Dedupe {
-		return Artifact{}, nil
+		return Artifact{}, false, nil
 	}
-	err := base(&a).Where("a.digest = ?", n.Artifact.Digest).Where("a.state = ?", ArtifactCommitted).Scan(ctx)
+	err = base(&a).Where("a.digest = ?", n.Artifact.Digest).Where("a.state = ?", ArtifactCommitted).Scan(ctx)
 	if isNoRows(err) {
-		return Artifact{}, nil
+		return Artifact{}, false, nil
 	}
-	return a, err
+	return a, false, err
 }
 
 // attach writes what a client says of a version, whether it is new or not.
@@ -153,13 +153,13 @@ func (s *Store) attach(ctx context.Context, tx bun.Tx, a Artifact, n NewArtifact
 	if err := s.addTags(ctx, tx, a.ID, n.Tags, at); err != nil {
 		return err
 	}
-	if a.State != ArtifactCommitted {
-		return await(ctx, tx, a, n.Aliases)
+	if err := await(ctx, tx, a, n.Aliases); err != nil || a.State != ArtifactCommitted {
+		return err
 	}
 	return s.setAliases(ctx, tx, a.CollectionID, a.ID, append([]string{AliasLatest}, n.Aliases...), at)
 }
 
-// await adds to the aliases that a pending version gets with its commit.
+// await adds to the aliases that were asked for with a version, which it gets with its commit.
 func await(ctx context.Context, tx bun.Tx, a Artifact, aliases []string) error {
 	awaited := a.awaited()
 	for _, alias := range aliases {
