@@ -158,13 +158,15 @@ func unfold(file string) string {
 }
 
 func (f *folder) put(_ context.Context, name string, r io.Reader, _ int64, o PutOptions) error {
-	_, err := f.store(fileOf(name), r, contentType(o.ContentType))
+	_, err := f.store(fileOf(name), r, trailer{Type: contentType(o.ContentType)})
 	return err
 }
 
+// errOlder tells that what is stored came by a newer URL.
+var errOlder = errors.New("a newer upload is stored")
+
 // store writes a file and returns once it is on stable storage under its name.
-func (f *folder) store(file string, r io.Reader, kind string) (trailer, error) {
-	t := trailer{Type: kind}
+func (f *folder) store(file string, r io.Reader, t trailer) (trailer, error) {
 	err := f.replace(file, func(temp *os.File) error {
 		hashed, counted := r.(*counter) // hashed once
 		if !counted {
@@ -177,9 +179,18 @@ func (f *folder) store(file string, r io.Reader, kind string) (trailer, error) {
 			return err
 		}
 		t.Size, t.MD5 = n, hashed.sum()
+		if t.Expires != 0 && f.newer(file, t.Expires) {
+			return errOlder
+		}
 		return t.write(temp)
 	})
 	return t, err
+}
+
+// newer tells whether a file came by a URL that was signed later than one with this expiry.
+func (f *folder) newer(file string, expires int64) bool {
+	r, t, err := f.open(file)
+	return err == nil && r.Close() == nil && t.Expires > expires
 }
 
 // replace makes a file with what fill writes: temporary file, sync, rename, sync of the folder.

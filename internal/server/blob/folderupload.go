@@ -22,7 +22,7 @@ func uploadFile(id string, number int) string {
 
 func (f *folder) start(_ context.Context, name string, o PutOptions) (string, error) {
 	id := rand.Text()
-	_, err := f.store(uploadFile(id, 0), strings.NewReader(name), contentType(o.ContentType))
+	_, err := f.store(uploadFile(id, 0), strings.NewReader(name), trailer{Type: contentType(o.ContentType)})
 	return id, err
 }
 
@@ -59,7 +59,7 @@ func (f *folder) storePart(g grant, r io.Reader) (trailer, error) {
 	if _, err := f.begun(g.name, g.upload); err != nil {
 		return trailer{}, err
 	}
-	return f.store(uploadFile(g.upload, g.part), r, defaultContentType)
+	return f.store(uploadFile(g.upload, g.part), r, trailer{Type: defaultContentType})
 }
 
 func (f *folder) complete(_ context.Context, name, id string, parts []Part) error {

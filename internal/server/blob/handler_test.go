@@ -142,6 +142,34 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+func TestAnUploadThatComesLateReplacesNoNewerOne(t *testing.T) {
+	f := openTestFolder(t, t.TempDir())
+	sign := func(expiry time.Duration) string {
+		put, err := f.signPut(t.Context(), "x", PutOptions{Expiry: expiry})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return put.URL
+	}
+	older, newer := sign(time.Hour), sign(time.Hour+time.Minute)
+	for i, upload := range []struct{ address, body, want string }{
+		{older, "old", "old"}, {older, "old, sent again", "old, sent again"}, {newer, "new", "new"}, {older, "late", "new"}, {newer, "newest", "newest"},
+	} {
+		sum := fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum([]byte(upload.body))))
+		if w := ask(f, "PUT", upload.address, nil, strings.NewReader(upload.body)); w.Code != http.StatusOK || w.Header().Get("ETag") != sum {
+			t.Errorf("upload %d: %d %v", i, w.Code, w.Header())
+		}
+		r, _, err := f.get(t.Context(), "x", 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err := errors.Join(err, r.Close()); err != nil || string(got) != upload.want {
+			t.Errorf("upload %d left %q, %v", i, got, err)
+		}
+	}
+}
+
 func TestOneKeySignsForAFolder(t *testing.T) {
 	dir := t.TempDir()
 	folders := make([]*folder, 8)

@@ -27,6 +27,9 @@ type trailer struct {
 	MD5   []byte `json:"md5,omitempty"`
 	Sums  []byte `json:"sums,omitempty"`
 	Parts int    `json:"parts,omitempty"`
+	// Expires is that of the URL by which the object came; 0 where it came without one. Of two uploads to one name the one
+	// with the newer URL counts, whichever arrives last.
+	Expires int64 `json:"expires,omitempty"`
 
 	modified time.Time
 }
