@@ -85,17 +85,18 @@ func (l *logs) tail() string {
 // serve starts the server on an empty data folder.
 func serve(t *testing.T) *program {
 	t.Helper()
-	return serveBehind(t, plain)
+	return serveBehind(t, plain, nil)
 }
 
-func serveBehind(t *testing.T, front front) *program {
+// serveBehind starts it behind a proxy, and an ingress where there is one.
+func serveBehind(t *testing.T, front front, ingress *ingress) *program {
 	t.Helper()
 	path, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &program{path: path, data: filepath.Join(t.TempDir(), "data"), logs: &logs{}, address: freeAddress(t)}
-	p.tape = newTape(t, p.address, front)
+	p.tape = newTape(t, p.address, front, ingress)
 	p.url = p.tape.url
 	p.start(t)
 	t.Cleanup(func() { p.stop(t) })

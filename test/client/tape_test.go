@@ -68,7 +68,7 @@ type front func(t *testing.T, server *httptest.Server)
 
 func plain(_ *testing.T, server *httptest.Server) { server.Start() }
 
-func newTape(t *testing.T, address string, front front) *tape {
+func newTape(t *testing.T, address string, front front, ingress *ingress) *tape {
 	t.Helper()
 	tape := &tape{}
 	target := &url.URL{Scheme: "http", Host: address}
@@ -85,11 +85,15 @@ func newTape(t *testing.T, address string, front front) *tape {
 			w.WriteHeader(http.StatusBadGateway) // the server restarts
 		},
 	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := &bytes.Buffer{}
 		r.Body = readCloser{io.TeeReader(r.Body, &bounded{body}), r.Body}
 		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, body)))
-	}))
+	})
+	if ingress != nil {
+		ingress.next, handler = handler, ingress
+	}
+	server := httptest.NewUnstartedServer(handler)
 	front(t, server)
 	t.Cleanup(server.Close)
 	tape.url = server.URL

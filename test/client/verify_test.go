@@ -14,7 +14,7 @@ const marks = 10
 
 func TestVerifyPrintsOnlyGreenMarks(t *testing.T) {
 	authority := newAuthority(t)
-	p := serveBehind(t, authority.front)
+	p := serveBehind(t, authority.front, nil)
 	p.ends(t)
 	home := p.user(t, "ada")
 	trust := []string{"SSL_CERT_FILE=" + authority.file, "REQUESTS_CA_BUNDLE=" + authority.file}
