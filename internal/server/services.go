@@ -34,7 +34,7 @@ func (s *Server) serve() {
 	s.graph = graph.NewHandler(graph.Options{
 		Services: graph.Services{
 			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: s.history,
-			Artifacts: s.artifacts, Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs}),
+			Artifacts: s.artifacts, Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs, History: s.history}),
 		},
 		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
 	})

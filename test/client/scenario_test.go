@@ -28,6 +28,7 @@ func TestStories(t *testing.T) {
 		{"eight processes share a run", "shared.py"},
 		{"artifacts", "artifacts.py"},
 		{"sweeps with an agent", "sweep.py"},
+		{"sweeps from the command line", "agents.py"},
 		{"the public Api reads many runs", "api.py"},
 		{"a run is stopped from outside", "stop.py"},
 	} {

@@ -201,7 +201,22 @@ type Draw struct {
 	// RunName is the name of a new run, Args what it is started with. Args runs inside the transaction and must be quick.
 	RunName string
 	Args    func(draw int64) ([]byte, error)
+	// Schedule stands in place of Args where a program of the user says what comes next. It sees the sweep as it is now.
+	Schedule func(sweep Sweep) (Scheduled, error)
 }
+
+// Scheduled is what a program of the user wants run.
+type Scheduled struct {
+	// Args are nil where it wants nothing at the moment.
+	Args []byte
+	// Scheduler is what the sweep's scheduler becomes.
+	Scheduler Blob
+	// Over: nothing more will come.
+	Over bool
+}
+
+// ErrNothing tells that the program of the user that decides about a sweep wants nothing at the moment.
+var ErrNothing = errors.New("nothing is scheduled")
 
 // ErrExhausted tells that nothing is left to draw.
 var ErrExhausted = errors.New("everything was drawn")
@@ -247,7 +262,27 @@ func (s *Store) draw(ctx context.Context, tx bun.Tx, d Draw) (SweepSuggestion, e
 	if d.Limit >= 0 && sweep.Drawn >= d.Limit {
 		return SweepSuggestion{}, finish(ctx, tx, sweep, open, d.At)
 	}
-	return insertSuggestion(ctx, tx, sweep, d)
+	if d.Schedule == nil {
+		args, err := d.Args(sweep.Drawn)
+		if err != nil {
+			return SweepSuggestion{}, refusal{err}
+		}
+		return insertSuggestion(ctx, tx, sweep, d, args)
+	}
+	wanted, err := d.Schedule(sweep)
+	switch {
+	case err != nil:
+		return SweepSuggestion{}, refusal{err}
+	case wanted.Over:
+		return SweepSuggestion{}, finish(ctx, tx, sweep, open, d.At)
+	case wanted.Args == nil:
+		return SweepSuggestion{}, refusal{ErrNothing}
+	}
+	_, err = tx.NewUpdate().Model((*Sweep)(nil)).Set("scheduler = ?", wanted.Scheduler).Where("id = ?", sweep.ID).Exec(ctx)
+	if err != nil {
+		return SweepSuggestion{}, err
+	}
+	return insertSuggestion(ctx, tx, sweep, d, wanted.Args)
 }
 
 func adopt(ctx context.Context, tx bun.Tx, suggestion SweepSuggestion, agent ID) (SweepSuggestion, error) {
@@ -256,18 +291,14 @@ func adopt(ctx context.Context, tx bun.Tx, suggestion SweepSuggestion, agent ID)
 	return suggestion, err
 }
 
-func insertSuggestion(ctx context.Context, tx bun.Tx, sweep Sweep, d Draw) (SweepSuggestion, error) {
-	args, err := d.Args(sweep.Drawn)
-	if err != nil {
-		return SweepSuggestion{}, refusal{err}
-	}
+func insertSuggestion(ctx context.Context, tx bun.Tx, sweep Sweep, d Draw, args []byte) (SweepSuggestion, error) {
 	suggestion := SweepSuggestion{
 		SweepID: sweep.ID, Draw: sweep.Drawn, AgentID: d.Agent, RunName: Text(d.RunName), Args: args, Offers: 1, CreatedAt: d.At,
 	}
 	if _, err := tx.NewInsert().Model(&suggestion).Exec(ctx); err != nil {
 		return SweepSuggestion{}, err
 	}
-	_, err = tx.NewUpdate().Model((*Sweep)(nil)).Set("drawn = ?", sweep.Drawn+1).Where("id = ?", sweep.ID).Exec(ctx)
+	_, err := tx.NewUpdate().Model((*Sweep)(nil)).Set("drawn = ?", sweep.Drawn+1).Where("id = ?", sweep.ID).Exec(ctx)
 	return suggestion, err
 }
 

@@ -49,11 +49,16 @@ func (s *Service) Heartbeat(ctx context.Context, place access.Place, agent store
 	if err != nil {
 		return "", err
 	}
+	if len(active) > 0 {
+		if err := s.endEarly(ctx, sweep, cfg); err != nil {
+			return "", err
+		}
+	}
 	open, err := s.store.OpenSuggestions(ctx, sweep.ID, agent.ID)
 	if err != nil {
 		return "", err
 	}
-	p := decide(facts{state: sweep.State, active: active, open: open, local: cfg.Local})
+	p := decide(facts{state: sweep.State, active: active, open: open})
 	if err := s.record(ctx, agent, p); err != nil {
 		return "", err
 	}
@@ -120,7 +125,7 @@ func (s *Service) commands(ctx context.Context, place access.Place, agent store.
 	switch {
 	case errors.Is(err, store.ErrExhausted):
 		return []command{{Type: "exit"}}, nil
-	case errors.Is(err, store.ErrNotRunning): // the next heartbeat reads the new state
+	case errors.Is(err, store.ErrNotRunning), errors.Is(err, store.ErrNothing): // the next heartbeat reads the new state
 		return []command{}, nil
 	case err != nil:
 		return nil, gone(err, "sweep")
@@ -154,11 +159,16 @@ func (s *Service) draw(ctx context.Context, agent store.SweepAgent, sweep store.
 		}
 		promising = cfg.Space.Promising(observations, cfg.Metric, source(sweep.ID, sweep.Drawn))
 	}
-	return s.store.Draw(ctx, store.Draw{
+	name := newName()
+	d := store.Draw{
 		Sweep: sweep.ID, Agent: agent.ID, At: store.At(s.now()), Limit: cfg.Limit(),
-		Stale: store.At(s.now().Add(-agentTimeout)), RunName: newName(),
+		Stale: store.At(s.now().Add(-agentTimeout)), RunName: name,
 		Args: func(draw int64) ([]byte, error) { return next(cfg, sweep.ID, draw, promising), nil },
-	})
+	}
+	if cfg.Local {
+		d.Schedule = func(sweep store.Sweep) (store.Scheduled, error) { return takeScheduled(sweep, name) }
+	}
+	return s.store.Draw(ctx, d)
 }
 
 // next is what a draw is started with; promising is nil where no results say more than chance.

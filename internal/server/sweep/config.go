@@ -130,7 +130,7 @@ func (p *parser) err() error {
 
 func (p *parser) config(n *yaml.Node) Config {
 	var cfg Config
-	method := ""
+	method, early := "", (*yaml.Node)(nil)
 	p.each(n, "the configuration", func(key string, value *yaml.Node) {
 		switch key {
 		case "method":
@@ -148,8 +148,7 @@ func (p *parser) config(n *yaml.Node) Config {
 		case "parameters":
 			cfg.Space = p.space(value)
 		case "early_terminate":
-			cfg.Bands = p.bands(value)
-			p.fail("early_terminate is not supported")
+			early = value
 		case "controller":
 			cfg.Local = p.local(value)
 		case "command", "project", "entity", "job", "image_uri", "scheduler", "prior_runs", "template_variables", "launch":
@@ -158,6 +157,9 @@ func (p *parser) config(n *yaml.Node) Config {
 			p.warn("%s is not known and has no effect", key)
 		}
 	})
+	if early != nil && !cfg.Local {
+		cfg.Bands = p.bands(early)
+	}
 	p.settle(&cfg, method)
 	return cfg
 }

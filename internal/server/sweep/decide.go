@@ -18,15 +18,13 @@ type facts struct {
 	active []string
 	// open is what the agent was told and has not settled, in the order of the draws.
 	open []store.OpenSuggestion
-	// local: a program of the user decides what comes next.
-	local bool
 }
 
 // plan is what to write down, and what to tell the agent. At most one of stop, exit, offer and draw is set: an agent
 // written in Python looks at the first command only.
 type plan struct {
 	seen, settled []int64
-	// lost are the runs that never reached the server and are over.
+	// lost are the runs that are over without having said so.
 	lost []store.OpenSuggestion
 	// stop names a run to stop.
 	stop  string
@@ -56,6 +54,9 @@ func decide(f facts) plan {
 			}
 		case o.Started():
 			p.settled = append(p.settled, o.Draw)
+			if o.Alive() && (o.Stopping || f.state == store.SweepCanceled) { // it was killed before it could say so
+				p.lost = append(p.lost, *o)
+			}
 		case o.Seen || o.Offers >= maxOffers:
 			p.settled = append(p.settled, o.Draw)
 			p.lost = append(p.lost, *o)
@@ -77,7 +78,7 @@ func (p *plan) next(f facts, unheard *store.OpenSuggestion) {
 	case f.state != store.SweepRunning:
 	case unheard != nil:
 		p.offer = unheard
-	case !f.local:
+	default:
 		p.draw = true
 	}
 }

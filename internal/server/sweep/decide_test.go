@@ -34,7 +34,6 @@ func TestDecide(t *testing.T) {
 		state  store.SweepState
 		active []string
 		open   []store.OpenSuggestion
-		local  bool
 		want   want
 	}{
 		"an idle agent draws":                       {state: store.SweepRunning, want: want{draw: true, offer: -1}},
@@ -51,14 +50,15 @@ func TestDecide(t *testing.T) {
 		"a run that people stop":                    {state: store.SweepRunning, active: []string{"a"}, open: []store.OpenSuggestion{open(0, "a", stopping)}, want: want{stop: "a", offer: -1}},
 		"also while the sweep is paused":            {state: store.SweepPaused, active: []string{"a"}, open: []store.OpenSuggestion{open(0, "a", stopping)}, want: want{stop: "a", offer: -1}},
 		"a paused sweep waits":                      {state: store.SweepPaused, open: []store.OpenSuggestion{open(0, "a", nil)}, want: want{offer: -1}},
+		"a stopped run that its agent has killed":   {state: store.SweepRunning, open: []store.OpenSuggestion{open(0, "a", stopping)}, want: want{settled: []int64{0}, lost: []int64{0}, draw: true, offer: -1}},
+		"a canceled one":                            {state: store.SweepCanceled, open: []store.OpenSuggestion{open(0, "a", in(store.RunRunning))}, want: want{settled: []int64{0}, lost: []int64{0}, exit: true, offer: -1}},
 		"a pending sweep waits":                     {state: store.SweepPending, want: want{offer: -1}},
 		"a finished sweep lets runs end":            {state: store.SweepFinished, active: []string{"a"}, open: []store.OpenSuggestion{open(0, "a", seen)}, want: want{offer: -1}},
 		"and ends its agents then":                  {state: store.SweepFinished, open: []store.OpenSuggestion{open(0, "a", in(store.RunFinished))}, want: want{settled: []int64{0}, exit: true, offer: -1}},
 		"a canceled sweep stops runs one by one":    {state: store.SweepCanceled, active: []string{"a", "b"}, open: []store.OpenSuggestion{open(0, "a", seen), open(1, "b", seen)}, want: want{stop: "a", offer: -1}},
 		"and ends its agents after them":            {state: store.SweepCanceled, open: []store.OpenSuggestion{open(0, "a", nil)}, want: want{exit: true, offer: -1}},
-		"a sweep that a program drives":             {state: store.SweepRunning, local: true, want: want{offer: -1}},
 	} {
-		p := decide(facts{state: c.state, active: c.active, open: c.open, local: c.local})
+		p := decide(facts{state: c.state, active: c.active, open: c.open})
 		got := want{seen: p.seen, settled: p.settled, stop: p.stop, exit: p.exit, draw: p.draw, offer: -1}
 		for _, lost := range p.lost {
 			got.lost = append(got.lost, lost.Draw)

@@ -16,7 +16,7 @@ type Hyperband struct {
 	Bands []int64
 	// Eta: one of Eta runs goes on.
 	Eta float64
-	// Strict stops every run that is not among the best; otherwise a run is only stopped where others were there before.
+	// Strict measures a run by what it had at the band, and not by the best that it ever had.
 	Strict bool
 }
 

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -10,12 +11,17 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/access"
+	"github.com/kubewandb/kubewandb/internal/server/history"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
-// Runs is RunService on package run.
-type Runs struct{ *run.Service }
+// Runs is RunService on the packages run and history.
+type Runs struct {
+	*run.Service
+	// History is nil where no early end is asked for.
+	History *history.Service
+}
 
 var _ RunService = Runs{}
 
@@ -71,6 +77,34 @@ func (r Runs) Observations(ctx context.Context, runs []store.RunLive, metric str
 		observations = append(observations, o)
 	}
 	return observations, nil
+}
+
+// maxValues bounds how much of a run is looked at: of a longer one an even choice.
+const maxValues = 100_000
+
+// Values returns what a run has logged of a metric, in order, without what is no finite number.
+func (r Runs) Values(ctx context.Context, id store.ID, metric string) ([]float64, error) {
+	if r.History == nil {
+		return nil, nil
+	}
+	rows, err := r.History.Sample(ctx, id, history.Spec{
+		Keys: []string{metric}, Samples: maxValues, MinStep: math.MinInt64, MaxStep: math.MaxInt64,
+	})
+	if access.IsNotFound(err) || errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	var values []float64
+	gjson.ParseBytes(rows).ForEach(func(_, row gjson.Result) bool {
+		row.ForEach(func(key, value gjson.Result) bool {
+			v, err := strconv.ParseFloat(value.Raw, 64)
+			if key.Str == metric && value.Type == gjson.Number && err == nil {
+				values = append(values, v)
+			}
+			return key.Str != metric
+		})
+		return true
+	})
+	return values, err
 }
 
 var pathEscapes = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `|`, `\|`, `#`, `\#`, `@`, `\@`, `!`, `\!`, `{`, `\{`, `[`, `\[`)

@@ -39,6 +39,10 @@ type RunService interface {
 	Fail(ctx context.Context, run store.ID) error
 	// Observations returns runs with what they say about a metric; those that are over without it are left out.
 	Observations(ctx context.Context, runs []store.RunLive, metric string) ([]Observation, error)
+	// Values returns what a run has logged of a metric, in order. One that does not exist has logged nothing.
+	Values(ctx context.Context, run store.ID, metric string) ([]float64, error)
+	// Stop asks a run to end; access.ReasonNotFound where there is none.
+	Stop(ctx context.Context, run store.ID) error
 }
 
 // ErrRunDeleted tells that somebody deleted a run before it started.
@@ -57,6 +61,7 @@ type Pending struct {
 type Service struct {
 	store *store.Store
 	runs  RunService
+	judge judge
 	// seams for tests
 	now func() time.Time
 }
@@ -104,6 +109,11 @@ func (s *Service) Update(ctx context.Context, id store.ID, c Change) (sweep stor
 	})
 	if err != nil {
 		return sweep, nil, gone(err, "sweep")
+	}
+	if c.Controller != nil {
+		if err := s.stopNamed(ctx, sweep); err != nil {
+			return sweep, nil, err
+		}
 	}
 	return sweep, warnings, s.attach(ctx, sweep, c.PriorRuns)
 }

@@ -39,6 +39,10 @@ func (*runs) Observations(context.Context, []store.RunLive, string) ([]sweep.Obs
 	return nil, nil
 }
 
+func (*runs) Values(context.Context, store.ID, string) ([]float64, error) { return nil, nil }
+
+func (*runs) Stop(context.Context, store.ID) error { return nil }
+
 func (*runs) Fail(context.Context, store.ID) error { return nil }
 
 // scene is a project on one database, and a service on it.
