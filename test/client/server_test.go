@@ -48,9 +48,11 @@ type program struct {
 	path, data string
 	// url is how clients reach it; address is where it listens.
 	url, address string
-	logs         *logs
-	tape         *tape
-	cmd          *exec.Cmd
+	// bucket are flags that say where objects are kept; none is the data folder.
+	bucket []string
+	logs   *logs
+	tape   *tape
+	cmd    *exec.Cmd
 }
 
 type logs struct {
@@ -88,14 +90,14 @@ func serve(t *testing.T) *program {
 	return serveBehind(t, plain, nil)
 }
 
-// serveBehind starts it behind a proxy, and an ingress where there is one.
-func serveBehind(t *testing.T, front front, ingress *ingress) *program {
+// serveBehind starts it behind a proxy, and an ingress where there is one, with flags that say where objects are kept.
+func serveBehind(t *testing.T, front front, ingress *ingress, bucket ...string) *program {
 	t.Helper()
 	path, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{path: path, data: filepath.Join(t.TempDir(), "data"), logs: &logs{}, address: freeAddress(t)}
+	p := &program{path: path, data: filepath.Join(t.TempDir(), "data"), logs: &logs{}, address: freeAddress(t), bucket: bucket}
 	p.tape = newTape(t, p.address, front, ingress)
 	p.url = p.tape.url
 	p.start(t)
@@ -115,7 +117,9 @@ func freeAddress(t *testing.T) string {
 
 func (p *program) start(t *testing.T) {
 	t.Helper()
-	p.cmd = exec.Command(p.path, "serve", "--data-dir", p.data, "--host", p.url, "--listen", p.address, "--metrics-listen", "")
+	p.cmd = exec.Command(p.path, append([]string{
+		"serve", "--data-dir", p.data, "--host", p.url, "--listen", p.address, "--metrics-listen", "",
+	}, p.bucket...)...)
 	p.cmd.Stderr = p.logs
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
