@@ -43,6 +43,7 @@ func (s *Server) serve() {
 		Limit:    func(user store.ID) time.Duration { return s.limits.Take(user, limit.Metrics) },
 		Files:    s.runs,
 		Written:  s.history.Logged,
+		Stored:   s.history.Page,
 		Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now,
 	})
 }

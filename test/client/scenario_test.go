@@ -92,6 +92,11 @@ func TestWhatWasLoggedOfflineIsSynced(t *testing.T) {
 		t.Fatalf("exit code %d: %s", result.Code, result.Output)
 	}
 	p.runs(t, home, "synced.py")
+	again := append([]string{"sync", "--include-synced"}, folders...)
+	if result := home.Run(t, "wandb", again...); result.Code != 0 {
+		t.Fatalf("exit code %d: %s", result.Code, result.Output)
+	}
+	p.runs(t, home, "synced.py")
 }
 
 // The oldest client trains, resumes, moves artifacts and runs sweeps too.

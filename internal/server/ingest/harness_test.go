@@ -23,6 +23,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	histories "github.com/kubewandb/kubewandb/internal/server/history"
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
@@ -89,6 +90,7 @@ func newReplica(t testing.TB, s *store.Store) replica {
 	r := replica{registry: prometheus.NewRegistry(), files: &uploads{}}
 	service := ingest.New(s, ingest.Config{
 		Guard: access.NewGuard(s), Memory: semaphore.NewWeighted(memory), Files: r.files, Registry: r.registry, Logger: logger,
+		Stored: histories.New(s, histories.Config{Logger: logger}).Page,
 		Authenticate: func(_ http.ResponseWriter, r *http.Request) (account.User, store.ID, error) {
 			_, key, _ := r.BasicAuth()
 			return accounts.Owner(r.Context(), redact.Secret(key))

@@ -49,6 +49,9 @@ type Config struct {
 	Files FileRegistry
 	// Written hears how many chunks of how many bytes were added to a run, so that they are compacted in time; nil for nobody.
 	Written func(run store.ID, chunks, bytes int)
+	// Stored returns the lines of a run's history with minStep ≤ step < maxStep, so that lines which come a second time under
+	// other numbers are known; nil for no such look.
+	Stored func(ctx context.Context, run store.ID, minStep, maxStep int64) ([]string, error)
 	// Registry takes the metrics.
 	Registry prometheus.Registerer
 	// Logger hears of failures; nil means slog.Default().
@@ -68,6 +71,8 @@ type Service struct {
 	buffers   buffers
 	callers   *remembered[credential, caller]
 	permits   *remembered[place, store.Permit]
+	// compared is the line with which a history goes on that was found to repeat nothing.
+	compared *remembered[history, int64]
 }
 
 // New returns a service on a store. Requests are answered while Run runs.
@@ -83,7 +88,7 @@ func New(s *store.Store, cfg Config) *Service {
 		cfg: cfg, store: s, metrics: m, committer: newCommitter(s, cfg.Logger, m.committed),
 		budget:  &budget{memory: cfg.Memory, observe: func(n int64) { m.waiting.Set(float64(n)) }},
 		callers: &remembered[credential, caller]{now: cfg.Now},
-		permits: &remembered[place, store.Permit]{now: cfg.Now},
+		permits: &remembered[place, store.Permit]{now: cfg.Now}, compared: &remembered[history, int64]{now: cfg.Now},
 	}
 }
 
@@ -175,7 +180,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, from caller) (sto
 
 // write commits a request. Where it was let in for what has changed since, that is looked up again, once.
 func (s *Service) write(w http.ResponseWriter, r *http.Request, a *store.Append, from caller) error {
-	if err := s.committer.commit(r.Context(), a); err != nil || a.Err == nil {
+	if err := s.commit(r.Context(), a); err != nil || a.Err == nil {
 		return err
 	}
 	s.callers.drop(credentialOf(r))
@@ -187,7 +192,7 @@ func (s *Service) write(w http.ResponseWriter, r *http.Request, a *store.Append,
 	if a.Permit, err = s.permit(r.Context(), from, placeOf(r, from)); err != nil {
 		return err
 	}
-	if err := s.committer.commit(r.Context(), a); err != nil {
+	if err := s.commit(r.Context(), a); err != nil {
 		return err
 	}
 	return a.Err

@@ -8,6 +8,10 @@ import (
 // ErrStale tells that what a Permit was made from has changed, or that its run is gone.
 var ErrStale = errors.New("what the request was let in for has changed")
 
+// ErrBehind tells that lines of history follow those of their process, and begin at a step that it had before: most likely a
+// process that begins anew, perhaps one that sends everything a second time.
+var ErrBehind = errors.New("the history begins at an earlier step")
+
 // Permit is what the decision to let a request write into a run was made from. It may come from a cache: the commit
 // compares it with the database, so that a key that was revoked or a run that was deleted at any replica counts at once.
 type Permit struct {
@@ -61,8 +65,10 @@ type Append struct {
 	Complete   bool
 	ExitCode   int32
 	Preempting bool
+	// Compare: a history that begins at an earlier step is not written but told by ErrBehind.
+	Compare bool
 
-	// Err is set by Commit where this request was not written: ErrStale.
+	// Err is set by Commit where this request was not written: ErrStale or ErrBehind.
 	Err error
 	// Stopping is set by Commit: somebody wants the process to stop.
 	Stopping bool
@@ -117,6 +123,10 @@ func (f facts) repeated() bool { return f.again && !f.grew }
 func (l *ledger) apply(a *Append, known stored) error {
 	live := l.runs[a.Permit.RunID]
 	a.Stopping = live.Stopping
+	if a.Compare && l.behind(a) {
+		a.Err = ErrBehind
+		return nil
+	}
 	f := facts{complete: a.Complete, preempting: a.Preempting, exitCode: a.ExitCode}
 	changed := false
 	for i := range a.Parts {
@@ -144,6 +154,21 @@ func (l *ledger) apply(a *Append, known stored) error {
 		live.dirty, live.changed = true, true
 	}
 	return nil
+}
+
+// behind tells whether lines of history follow the stored ones and begin at a step that those have reached.
+func (l *ledger) behind(a *Append) bool {
+	for i := range a.Parts {
+		p := &a.Parts[i]
+		if p.Stream != StreamHistory || p.MinStep == NoStep {
+			continue
+		}
+		head := l.heads[headKey{a.Permit.RunID, p.Stream, a.Writer}]
+		if head != nil && p.FirstLine >= head.NextLine && p.MinStep <= head.MaxStep {
+			return true
+		}
+	}
+	return false
 }
 
 // part appends lines, or lays them over those that are stored; lines that are stored already change nothing.

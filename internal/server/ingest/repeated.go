@@ -1,0 +1,142 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+// moment is when a line was made: of two lines with one moment the second is a copy of the first. No process makes two at the
+// same time, and of two processes each counts its runtime from its own beginning.
+type moment struct {
+	step               int64
+	timestamp, runtime float64
+}
+
+// momentOf is not ok for a line that does not say when it was made.
+func momentOf(line []byte) (m moment, ok bool) {
+	if m.step, ok = chunk.Step(line); !ok {
+		return m, false
+	}
+	for field, into := range map[string]*float64{"_timestamp": &m.timestamp, "_runtime": &m.runtime} {
+		v, err := strconv.ParseFloat(string(chunk.Field(line, field)), 64)
+		if err != nil {
+			return m, false
+		}
+		*into = v
+	}
+	return m, true
+}
+
+// fresh are the stretches of lines that are not among those stored: from..to.
+func fresh(lines [][]byte, stored map[moment]bool) (stretches [][2]int) {
+	for i, line := range lines {
+		if m, ok := momentOf(line); ok && stored[m] {
+			continue
+		}
+		if n := len(stretches); n > 0 && stretches[n-1][1] == i {
+			stretches[n-1][1] = i + 1
+			continue
+		}
+		stretches = append(stretches, [2]int{i, i + 1})
+	}
+	return stretches
+}
+
+// history is a process's history in a run.
+type history struct {
+	run    store.ID
+	writer store.Text
+}
+
+// commit writes a request. A client that sends a whole run a second time, as `wandb sync` does, gives its lines new numbers:
+// they begin anew at a low step, and those that are stored already are left out.
+func (s *Service) commit(ctx context.Context, a *store.Append) error {
+	key := history{a.Permit.RunID, a.Writer}
+	next, known := s.compared.get(key)
+	a.Compare = s.cfg.Stored != nil && !(known && next == firstLine(a))
+	err := s.committer.commit(ctx, a)
+	if err == nil && errors.Is(a.Err, store.ErrBehind) {
+		if err := s.leaveOut(ctx, a); err != nil {
+			return err
+		}
+		a.Compare = false
+		err = s.committer.commit(ctx, a)
+	}
+	if known && err == nil && next == firstLine(a) {
+		s.compared.put(key, nextLine(a))
+	}
+	return err
+}
+
+func firstLine(a *store.Append) int64 {
+	for i := range a.Parts {
+		if a.Parts[i].Stream == store.StreamHistory {
+			return a.Parts[i].FirstLine
+		}
+	}
+	return -1
+}
+
+func nextLine(a *store.Append) (next int64) {
+	for i := range a.Parts {
+		if p := &a.Parts[i]; p.Stream == store.StreamHistory {
+			next = max(next, p.FirstLine+int64(p.N))
+		}
+	}
+	return next
+}
+
+// leaveOut takes lines of history out of a request that are stored already. Where there are none the process goes on with
+// steps that others had before it, and is not compared again.
+func (s *Service) leaveOut(ctx context.Context, a *store.Append) error {
+	stats := statistics.Get().(*chunk.Stats)
+	defer statistics.Put(stats)
+	var parts []store.Part
+	left := 0
+	for _, p := range a.Parts {
+		if p.Stream != store.StreamHistory || p.MinStep == store.NoStep {
+			parts = append(parts, p)
+			continue
+		}
+		lines, err := chunk.Decode(p.Body)
+		if err != nil {
+			return err
+		}
+		stored, err := s.moments(ctx, a.Permit.RunID, p.MinStep, p.MaxStep)
+		if err != nil {
+			return err
+		}
+		kept := 0
+		for _, stretch := range fresh(lines, stored) {
+			kept += stretch[1] - stretch[0]
+			parts, err = appendParts(parts, p.Stream, p.FirstLine+int64(stretch[0]), lines[stretch[0]:stretch[1]], stats)
+			if err != nil {
+				return err
+			}
+		}
+		left += len(lines) - kept
+	}
+	if left == 0 {
+		s.compared.put(history{a.Permit.RunID, a.Writer}, nextLine(a))
+	}
+	a.Parts = parts
+	return nil
+}
+
+func (s *Service) moments(ctx context.Context, run store.ID, minStep, maxStep int64) (map[moment]bool, error) {
+	lines, err := s.cfg.Stored(ctx, run, minStep, maxStep+1)
+	if err != nil {
+		return nil, err
+	}
+	stored := make(map[moment]bool, len(lines))
+	for _, line := range lines {
+		if m, ok := momentOf([]byte(line)); ok {
+			stored[m] = true
+		}
+	}
+	return stored, nil
+}
