@@ -96,8 +96,8 @@ func migrateCommand(s *settings) *cobra.Command {
 
 func adminCommand(s *settings) *cobra.Command {
 	root := &cobra.Command{
-		Use: "admin", Short: "Administer accounts; prints JSON",
-		Long: "Administer accounts. The commands work on the server's database, beside a running server, and print JSON.",
+		Use: "admin", Short: "Administer accounts and projects; prints JSON",
+		Long: "Administer accounts and projects. The commands work on the server's database, beside a running server, and print JSON.",
 	}
 	user := &cobra.Command{Use: "user", Short: "Create, list, change and delete users"}
 	user.AddCommand(userCreateCommand(s), userListCommand(s), userSetPasswordCommand(s), userDeleteCommand(s), userLinkCommand(s),
@@ -105,7 +105,7 @@ func adminCommand(s *settings) *cobra.Command {
 		userSetActiveCommand(s, "enable", "Let a disabled user's keys and password work again", false))
 	key := &cobra.Command{Use: "key", Short: "Create, list and revoke API keys"}
 	key.AddCommand(keyCreateCommand(s), keyListCommand(s), keyRevokeCommand(s))
-	root.AddCommand(user, key, teamCommand(s), orgCommand(s), memberCommand(s), serviceCommand(s))
+	root.AddCommand(user, key, projectCommand(s), teamCommand(s), orgCommand(s), memberCommand(s), serviceCommand(s))
 	return root
 }
 

@@ -55,15 +55,22 @@ func teamCommand(s *settings) *cobra.Command {
 			}
 			return admin.FullTeam(ctx, accounts, found)
 		}),
-		s.named("delete", "Delete a team with its invitations and service accounts; nobody reaches its projects any more", "the team",
-			func(ctx context.Context, accounts *account.Service, name string) (any, error) {
-				found, err := accounts.TeamByName(ctx, name)
-				if err != nil {
-					return nil, err
-				}
-				return deletion{found.Name}, accounts.DeleteTeam(ctx, found)
-			}))
+		teamDeleteCommand(s))
 	return team
+}
+
+func teamDeleteCommand(s *settings) *cobra.Command {
+	var projects bool
+	del := s.named("delete", "Delete a team that has no projects, with its invitations and service accounts", "the team",
+		func(ctx context.Context, accounts *account.Service, name string) (any, error) {
+			found, err := accounts.TeamByName(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			return deletion{found.Name}, accounts.DeleteTeam(ctx, found, projects)
+		})
+	del.Flags().BoolVar(&projects, "delete-projects", false, "delete its projects as well, with everything in them")
+	return del
 }
 
 // named makes a command that does something with the one thing that --name names.
@@ -101,7 +108,7 @@ func orgCommand(s *settings) *cobra.Command {
 			}
 			return admin.FullOrganization(ctx, accounts, found)
 		}),
-		s.named("delete", "Delete an organization that has no teams", "the organization", func(ctx context.Context, accounts *account.Service, name string) (any, error) {
+		s.named("delete", "Delete an organization that has no teams and no projects", "the organization", func(ctx context.Context, accounts *account.Service, name string) (any, error) {
 			found, err := accounts.OrganizationByName(ctx, name)
 			if err != nil {
 				return nil, err

@@ -116,10 +116,13 @@ func userSetPasswordCommand(s *settings) *cobra.Command {
 
 func userDeleteCommand(s *settings) *cobra.Command {
 	var username string
+	var projects bool
 	del := &cobra.Command{
 		Use: "delete", Short: "Delete a user, with its API keys and sessions", Args: cobra.NoArgs,
-		Long: "Delete a user, with its API keys and sessions. The username stays taken, since runs carry it; the email address is free again.",
+		Long: "Delete a user, with its API keys and sessions. The username stays taken, since runs carry it; the email address is free again. " +
+			"What is in the user's own projects stays, and administrators reach it.",
 	}
+	del.Flags().BoolVar(&projects, "delete-projects", false, "delete the user's own projects as well, with everything in them")
 	del.Flags().StringVar(&username, "username", "", "the user")
 	require(del, "username")
 	del.RunE = s.administer(func(ctx context.Context, _ *cobra.Command, accounts *account.Service) (any, error) {
@@ -127,7 +130,7 @@ func userDeleteCommand(s *settings) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		return admin.UserOf(user), accounts.DeleteUser(ctx, user)
+		return admin.UserOf(user), accounts.DeleteUser(ctx, user, projects)
 	})
 	return del
 }

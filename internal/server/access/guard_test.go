@@ -165,7 +165,7 @@ func TestAChangedMembershipHoldsForTheNextRequestOfAnyReplica(t *testing.T) {
 		if got := there.may(t, "stranger", reach); got != "" {
 			t.Errorf("after leaving a user may %q", got)
 		}
-		must(t, c.accounts.DeleteTeam(t.Context(), team))
+		must(t, c.accounts.DeleteTeam(t.Context(), team, true))
 		for _, who := range []string{"boss", "lead"} { // nobody reaches what a deleted team had
 			if got := there.may(t, who, reach); got != "" {
 				t.Errorf("after the team's end %s may %q", who, got)

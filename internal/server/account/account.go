@@ -304,8 +304,9 @@ func (s *Service) SetPassword(ctx context.Context, u User, password redact.Secre
 }
 
 // DeleteUser ends an account: its keys and sessions are refused from now on. Its name stays taken, its address is free.
-func (s *Service) DeleteUser(ctx context.Context, u User) error {
-	return s.store.DeleteUser(ctx, u.ID, s.now())
+// What is in its personal projects stays for administrators of the instance; with projects, these are deleted as well.
+func (s *Service) DeleteUser(ctx context.Context, u User, projects bool) error {
+	return s.store.DeleteUser(ctx, u.ID, projects, s.now())
 }
 
 // NewPassword makes a password of 128 random bits, for a user who is to be given one.

@@ -300,7 +300,7 @@ func TestTakenNamesAreNamed(t *testing.T) {
 				t.Errorf("%s: got %v", field, err)
 			}
 		}
-		if err := accounts.DeleteUser(ctx, ada); err != nil {
+		if err := accounts.DeleteUser(ctx, ada, false); err != nil {
 			t.Fatal(err)
 		}
 		_, err = accounts.ByKey(ctx, key)

@@ -118,7 +118,8 @@ func (s *Service) Organizations(ctx context.Context, visit func(Organization) er
 	}
 }
 
-// DeleteOrganization ends an organisation, whose name is then free; ReasonInUse while it has teams.
+// DeleteOrganization ends an organisation, whose name is then free; ReasonInUse while it has teams or
+// projects.
 func (s *Service) DeleteOrganization(ctx context.Context, o Organization) error {
 	err := s.store.DeleteOrganization(ctx, store.Organization{ID: o.ID, EntityID: o.EntityID})
 	switch {
@@ -127,6 +128,8 @@ func (s *Service) DeleteOrganization(ctx context.Context, o Organization) error 
 			Reason: ReasonInUse, Op: "delete the organization", Err: errors.New("it has teams"),
 			Hint: "Delete its teams first: server admin team delete",
 		}
+	case errors.Is(err, store.ErrHasProjects):
+		return hasProjects("delete the organization", "Delete its projects first: server admin project list --entity "+o.Name)
 	case errors.Is(err, store.ErrNotFound):
 		return missing("delete the organization", "there is no such organization", "")
 	}

@@ -155,13 +155,22 @@ func (s *Service) Teams(ctx context.Context, organization *Organization, visit f
 	}
 }
 
-// DeleteTeam ends a team with its invitations and service accounts. Its name is free; its projects are out of reach.
-func (s *Service) DeleteTeam(ctx context.Context, t Team) error {
-	err := s.store.DeleteTeam(ctx, t.ID, s.now())
-	if errors.Is(err, store.ErrNotFound) {
+// DeleteTeam ends a team with its invitations and service accounts; its name is free. With projects, these are deleted as
+// well; else ReasonInUse while it has any.
+func (s *Service) DeleteTeam(ctx context.Context, t Team, projects bool) error {
+	err := s.store.DeleteTeam(ctx, t.ID, projects, s.now())
+	switch {
+	case errors.Is(err, store.ErrHasProjects):
+		return hasProjects("delete the team", "Delete its projects first (server admin project list --entity "+t.Name+
+			"), or with it: server admin team delete --delete-projects")
+	case errors.Is(err, store.ErrNotFound):
 		return missing("delete the team", "there is no such team", "")
 	}
 	return err
+}
+
+func hasProjects(op, hint string) error {
+	return &fault.Error{Reason: ReasonInUse, Op: op, Err: errors.New("it has projects"), Hint: hint}
 }
 
 // Member is somebody in a team.
@@ -208,7 +217,7 @@ func (s *Service) RemoveMember(ctx context.Context, entity store.ID, user store.
 	row, err := s.store.User(ctx, user)
 	switch {
 	case err == nil && row.Kind == store.KindService && row.TeamID == entity:
-		return s.store.DeleteUser(ctx, user, s.now())
+		return s.store.DeleteUser(ctx, user, false, s.now())
 	case err == nil:
 		err = s.store.RemoveMember(ctx, entity, user)
 	}

@@ -88,10 +88,10 @@ func TestATeamFromItsFirstMemberToItsEnd(t *testing.T) {
 		}
 		expectReason(t, "leaving twice", accounts.RemoveMember(ctx, team.ID, grace.ID), account.ReasonNotFound)
 
-		if err := accounts.DeleteTeam(ctx, team); err != nil {
+		if err := accounts.DeleteTeam(ctx, team, false); err != nil {
 			t.Fatal(err)
 		}
-		expectReason(t, "deleting twice", accounts.DeleteTeam(ctx, team), account.ReasonNotFound)
+		expectReason(t, "deleting twice", accounts.DeleteTeam(ctx, team, false), account.ReasonNotFound)
 		expectReason(t, "joining a deleted team", accounts.SetMember(ctx, team.ID, grace, account.RoleMember), account.ReasonNotFound)
 		if got := entities(t, accounts, ada); got != "Ada alpha" {
 			t.Errorf("after the team's end Ada's entities are %q", got)
@@ -125,7 +125,7 @@ func TestOrganizations(t *testing.T) {
 			t.Errorf("ada's organizations are %+v, %v", found, err)
 		}
 		expectReason(t, "deleting it with a team", accounts.DeleteOrganization(ctx, lab), account.ReasonInUse)
-		if err := accounts.DeleteTeam(ctx, team); err != nil {
+		if err := accounts.DeleteTeam(ctx, team, false); err != nil {
 			t.Fatal(err)
 		}
 		if err := accounts.DeleteOrganization(ctx, lab); err != nil {
@@ -206,7 +206,7 @@ func TestAServiceAccountHasOnlyItsTeam(t *testing.T) {
 		}
 		_, err = accounts.UserByUsername(ctx, late.Username)
 		expectReason(t, "a service account that left its team", err, account.ReasonNotFound)
-		if err := accounts.DeleteTeam(ctx, team); err != nil {
+		if err := accounts.DeleteTeam(ctx, team, false); err != nil {
 			t.Fatal(err)
 		}
 		_, err = accounts.ByKey(ctx, key)
@@ -452,7 +452,7 @@ func TestAnAccountCostsMilliseconds(t *testing.T) {
 			if by, err := accounts.ByKey(ctx, redact.Secret(name)); err != nil || by.ID != u.ID {
 				t.Fatalf("the key belongs to %+v, %v", by, err)
 			}
-			if err := accounts.DeleteUser(ctx, u); err != nil {
+			if err := accounts.DeleteUser(ctx, u, false); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -42,18 +42,20 @@ func Handler(o Options) http.Handler {
 		"POST /api/admin/users/{username}/identities":               a.linkUser,
 		"GET /api/admin/teams":                                      a.teams,
 		"POST /api/admin/teams":                                     a.createTeam,
-		"GET /api/admin/teams/{name}":                               a.team,
-		"DELETE /api/admin/teams/{name}":                            a.deleteTeam,
-		"PUT /api/admin/teams/{name}/members/{username}":            a.setTeamMember,
-		"DELETE /api/admin/teams/{name}/members/{username}":         a.removeTeamMember,
-		"POST /api/admin/teams/{name}/invitations":                  a.invite,
-		"POST /api/admin/teams/{name}/service-accounts":             a.createService,
+		"GET /api/admin/teams/{name}":                               a.ofTeam(a.team),
+		"DELETE /api/admin/teams/{name}":                            a.ofTeam(a.deleteTeam),
+		"PUT /api/admin/teams/{name}/members/{username}":            a.ofTeam(a.setTeamMember),
+		"DELETE /api/admin/teams/{name}/members/{username}":         a.ofTeam(a.removeTeamMember),
+		"POST /api/admin/teams/{name}/invitations":                  a.ofTeam(a.invite),
+		"POST /api/admin/teams/{name}/service-accounts":             a.ofTeam(a.createService),
+		"GET /api/admin/entities/{entity}/projects":                 a.projects,
+		"DELETE /api/admin/entities/{entity}/projects/{name}":       a.deleteProject,
 		"GET /api/admin/organizations":                              a.organizations,
 		"POST /api/admin/organizations":                             a.createOrganization,
-		"GET /api/admin/organizations/{name}":                       a.organization,
-		"DELETE /api/admin/organizations/{name}":                    a.deleteOrganization,
-		"PUT /api/admin/organizations/{name}/members/{username}":    a.setOrganizationMember,
-		"DELETE /api/admin/organizations/{name}/members/{username}": a.removeOrganizationMember,
+		"GET /api/admin/organizations/{name}":                       a.ofOrganization(a.organization),
+		"DELETE /api/admin/organizations/{name}":                    a.ofOrganization(a.deleteOrganization),
+		"PUT /api/admin/organizations/{name}/members/{username}":    a.ofOrganization(a.setOrganizationMember),
+		"DELETE /api/admin/organizations/{name}/members/{username}": a.ofOrganization(a.removeOrganizationMember),
 	} {
 		mux.Handle(pattern, a.answer(act))
 	}
@@ -177,7 +179,11 @@ func (a api) deleteUser(ctx context.Context, r *http.Request) (int, any, error) 
 	if err != nil {
 		return 0, nil, err
 	}
-	return 0, nil, a.Accounts.DeleteUser(ctx, user)
+	projects, err := deleteProjects(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return 0, nil, a.Accounts.DeleteUser(ctx, user, projects)
 }
 
 func (a api) linkUser(ctx context.Context, r *http.Request) (int, any, error) {

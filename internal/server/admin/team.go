@@ -8,6 +8,28 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/account"
 )
 
+// ofTeam acts on the team that the address names.
+func (a api) ofTeam(act func(ctx context.Context, r *http.Request, team account.Team) (int, any, error)) action {
+	return func(ctx context.Context, r *http.Request) (int, any, error) {
+		team, err := a.Accounts.TeamByName(ctx, r.PathValue("name"))
+		if err != nil {
+			return 0, nil, err
+		}
+		return act(ctx, r, team)
+	}
+}
+
+// ofOrganization acts on the organisation that the address names.
+func (a api) ofOrganization(act func(ctx context.Context, r *http.Request, found account.Organization) (int, any, error)) action {
+	return func(ctx context.Context, r *http.Request) (int, any, error) {
+		found, err := a.Accounts.OrganizationByName(ctx, r.PathValue("name"))
+		if err != nil {
+			return 0, nil, err
+		}
+		return act(ctx, r, found)
+	}
+}
+
 func (a api) teams(ctx context.Context, _ *http.Request) (int, any, error) {
 	shown := []Team{}
 	err := a.Accounts.Teams(ctx, nil, func(t account.Team) error {
@@ -39,40 +61,28 @@ func (a api) createTeam(ctx context.Context, r *http.Request) (int, any, error) 
 	return http.StatusCreated, TeamOf(team), err
 }
 
-func (a api) team(ctx context.Context, r *http.Request) (int, any, error) {
-	team, err := a.Accounts.TeamByName(ctx, r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
+func (a api) team(ctx context.Context, _ *http.Request, team account.Team) (int, any, error) {
 	shown, err := FullTeam(ctx, a.Accounts, team)
 	return http.StatusOK, shown, err
 }
 
-func (a api) deleteTeam(ctx context.Context, r *http.Request) (int, any, error) {
-	team, err := a.Accounts.TeamByName(ctx, r.PathValue("name"))
+func (a api) deleteTeam(ctx context.Context, r *http.Request, team account.Team) (int, any, error) {
+	projects, err := deleteProjects(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	return 0, nil, a.Accounts.DeleteTeam(ctx, team)
+	return 0, nil, a.Accounts.DeleteTeam(ctx, team, projects)
 }
 
-func (a api) setTeamMember(ctx context.Context, r *http.Request) (int, any, error) {
-	team, err := a.Accounts.TeamByName(ctx, r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
+func (a api) setTeamMember(ctx context.Context, r *http.Request, team account.Team) (int, any, error) {
 	return 0, nil, a.setMember(ctx, r, team.ID)
 }
 
-func (a api) removeTeamMember(ctx context.Context, r *http.Request) (int, any, error) {
-	team, err := a.Accounts.TeamByName(ctx, r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
+func (a api) removeTeamMember(ctx context.Context, r *http.Request, team account.Team) (int, any, error) {
 	return 0, nil, a.removeMember(ctx, r, team.ID)
 }
 
-func (a api) invite(ctx context.Context, r *http.Request) (int, any, error) {
+func (a api) invite(ctx context.Context, r *http.Request, team account.Team) (int, any, error) {
 	var form struct {
 		// Login is an email address or a username.
 		Login string `json:"login"`
@@ -82,10 +92,6 @@ func (a api) invite(ctx context.Context, r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	role, err := account.ParseRole(form.Role)
-	if err != nil {
-		return 0, nil, err
-	}
-	team, err := a.Accounts.TeamByName(ctx, r.PathValue("name"))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -102,7 +108,7 @@ func (a api) invite(ctx context.Context, r *http.Request) (int, any, error) {
 	return http.StatusCreated, shown, nil
 }
 
-func (a api) createService(ctx context.Context, r *http.Request) (int, any, error) {
+func (a api) createService(ctx context.Context, r *http.Request, team account.Team) (int, any, error) {
 	var form struct {
 		Username    string        `json:"username"`
 		Description string        `json:"description"`
@@ -113,10 +119,6 @@ func (a api) createService(ctx context.Context, r *http.Request) (int, any, erro
 		return 0, nil, err
 	}
 	role, err := account.ParseRole(form.Role)
-	if err != nil {
-		return 0, nil, err
-	}
-	team, err := a.Accounts.TeamByName(ctx, r.PathValue("name"))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -163,35 +165,19 @@ func (a api) createOrganization(ctx context.Context, r *http.Request) (int, any,
 	return http.StatusCreated, OrganizationOf(made), err
 }
 
-func (a api) organization(ctx context.Context, r *http.Request) (int, any, error) {
-	found, err := a.Accounts.OrganizationByName(ctx, r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
+func (a api) organization(ctx context.Context, _ *http.Request, found account.Organization) (int, any, error) {
 	shown, err := FullOrganization(ctx, a.Accounts, found)
 	return http.StatusOK, shown, err
 }
 
-func (a api) deleteOrganization(ctx context.Context, r *http.Request) (int, any, error) {
-	found, err := a.Accounts.OrganizationByName(ctx, r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
+func (a api) deleteOrganization(ctx context.Context, _ *http.Request, found account.Organization) (int, any, error) {
 	return 0, nil, a.Accounts.DeleteOrganization(ctx, found)
 }
 
-func (a api) setOrganizationMember(ctx context.Context, r *http.Request) (int, any, error) {
-	found, err := a.Accounts.OrganizationByName(ctx, r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
+func (a api) setOrganizationMember(ctx context.Context, r *http.Request, found account.Organization) (int, any, error) {
 	return 0, nil, a.setMember(ctx, r, found.EntityID)
 }
 
-func (a api) removeOrganizationMember(ctx context.Context, r *http.Request) (int, any, error) {
-	found, err := a.Accounts.OrganizationByName(ctx, r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
+func (a api) removeOrganizationMember(ctx context.Context, r *http.Request, found account.Organization) (int, any, error) {
 	return 0, nil, a.removeMember(ctx, r, found.EntityID)
 }

@@ -49,6 +49,19 @@ func TeamOf(t account.Team) Team {
 	return Team{ID: formatID(t.ID), Name: t.Name, Organization: t.Organization, CreatedAt: t.CreatedAt}
 }
 
+// Project is a project of an entity.
+type Project struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Access    string    `json:"access"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// ProjectOf shows a project.
+func ProjectOf(p account.Project) Project {
+	return Project{ID: formatID(p.ID), Name: p.Name, Access: p.Access, CreatedAt: p.CreatedAt}
+}
+
 // Member is somebody in a team or an organisation.
 type Member struct {
 	Username string    `json:"username"`

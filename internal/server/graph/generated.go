@@ -385,6 +385,11 @@ type ComplexityRoot struct {
 		Success          func(childComplexity int) int
 	}
 
+	DeleteModelPayload struct {
+		ClientMutationID func(childComplexity int) int
+		Success          func(childComplexity int) int
+	}
+
 	DeleteRunPayload struct {
 		ClientMutationID func(childComplexity int) int
 	}
@@ -549,6 +554,7 @@ type ComplexityRoot struct {
 		DeleteArtifactSequence                 func(childComplexity int, input model.DeleteArtifactSequenceInput) int
 		DeleteFiles                            func(childComplexity int, input model.DeleteFilesInput) int
 		DeleteInvite                           func(childComplexity int, input model.DeleteInviteInput) int
+		DeleteModel                            func(childComplexity int, input model.DeleteModelInput) int
 		DeleteRun                              func(childComplexity int, input model.DeleteRunInput) int
 		DeleteSweep                            func(childComplexity int, input model.DeleteSweepInput) int
 		DeleteView                             func(childComplexity int, input model.DeleteViewInput) int
@@ -623,6 +629,7 @@ type ComplexityRoot struct {
 		ID                           func(childComplexity int) int
 		InternalID                   func(childComplexity int) int
 		IsBenchmark                  func(childComplexity int) int
+		Manageable                   func(childComplexity int) int
 		Name                         func(childComplexity int) int
 		ReadOnly                     func(childComplexity int) int
 		Repo                         func(childComplexity int) int
@@ -1023,6 +1030,7 @@ type MutationResolver interface {
 	DeleteFiles(ctx context.Context, input model.DeleteFilesInput) (*model.DeleteFilesPayload, error)
 	RewindRun(ctx context.Context, input model.RewindRunInput) (*model.RewindRunPayload, error)
 	UpsertModel(ctx context.Context, input model.UpsertModelInput) (*model.UpsertModelPayload, error)
+	DeleteModel(ctx context.Context, input model.DeleteModelInput) (*model.DeleteModelPayload, error)
 	RenameProject(ctx context.Context, input model.RenameProjectInput) (*model.RenameProjectPayload, error)
 	CreateCustomChart(ctx context.Context, input model.CreateCustomChartInput) (*model.CreateCustomChartPayload, error)
 	UpsertView(ctx context.Context, input model.UpsertViewInput) (*model.UpsertViewPayload, error)
@@ -2349,6 +2357,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteInvitePayload.Success(childComplexity), true
 
+	case "DeleteModelPayload.clientMutationId":
+		if e.ComplexityRoot.DeleteModelPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteModelPayload.ClientMutationID(childComplexity), true
+	case "DeleteModelPayload.success":
+		if e.ComplexityRoot.DeleteModelPayload.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteModelPayload.Success(childComplexity), true
+
 	case "DeleteRunPayload.clientMutationId":
 		if e.ComplexityRoot.DeleteRunPayload.ClientMutationID == nil {
 			break
@@ -3129,6 +3150,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteInvite(childComplexity, args["input"].(model.DeleteInviteInput)), true
+	case "Mutation.deleteModel":
+		if e.ComplexityRoot.Mutation.DeleteModel == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteModel_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteModel(childComplexity, args["input"].(model.DeleteModelInput)), true
 	case "Mutation.deleteRun":
 		if e.ComplexityRoot.Mutation.DeleteRun == nil {
 			break
@@ -3641,6 +3673,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Project.IsBenchmark(childComplexity), true
+	case "Project.manageable":
+		if e.ComplexityRoot.Project.Manageable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Project.Manageable(childComplexity), true
 	case "Project.name":
 		if e.ComplexityRoot.Project.Name == nil {
 			break
@@ -5084,6 +5122,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DeleteArtifactSequenceInput", ec.unmarshalInputDeleteArtifactSequenceInput),
 			graphql.NewInputUnmarshaler("DeleteFilesInput", ec.unmarshalInputDeleteFilesInput),
 			graphql.NewInputUnmarshaler("DeleteInviteInput", ec.unmarshalInputDeleteInviteInput),
+			graphql.NewInputUnmarshaler("DeleteModelInput", ec.unmarshalInputDeleteModelInput),
 			graphql.NewInputUnmarshaler("DeleteRunInput", ec.unmarshalInputDeleteRunInput),
 			graphql.NewInputUnmarshaler("DeleteSweepInput", ec.unmarshalInputDeleteSweepInput),
 			graphql.NewInputUnmarshaler("DeleteViewInput", ec.unmarshalInputDeleteViewInput),
@@ -5851,6 +5890,16 @@ func (ec *executionContext) childFields_DeleteInvitePayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type DeleteInvitePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "success":
+		return ec.fieldContext_DeleteModelPayload_success(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_DeleteModelPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteModelPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteRunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "clientMutationId":
@@ -6207,6 +6256,8 @@ func (ec *executionContext) childFields_Project(ctx context.Context, field graph
 		return ec.fieldContext_Project_createdAt(ctx, field)
 	case "readOnly":
 		return ec.fieldContext_Project_readOnly(ctx, field)
+	case "manageable":
+		return ec.fieldContext_Project_manageable(ctx, field)
 	case "isBenchmark":
 		return ec.fieldContext_Project_isBenchmark(ctx, field)
 	case "user":
@@ -7731,6 +7782,20 @@ func (ec *executionContext) field_Mutation_deleteInvite_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.DeleteInviteInput, error) {
 			return ec.unmarshalNDeleteInviteInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteInviteInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteModel_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteModelInput, error) {
+			return ec.unmarshalNDeleteModelInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteModelInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -13948,6 +14013,52 @@ func (ec *executionContext) fieldContext_DeleteInvitePayload_clientMutationId(_ 
 	return graphql.NewScalarFieldContext("DeleteInvitePayload", field, false, false, "String")
 }
 
+func (ec *executionContext) _DeleteModelPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.DeleteModelPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteModelPayload_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteModelPayload_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteModelPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _DeleteModelPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteModelPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteModelPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteModelPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteModelPayload", field, false, false, "String")
+}
+
 func (ec *executionContext) _DeleteRunPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteRunPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17178,6 +17289,50 @@ func (ec *executionContext) fieldContext_Mutation_upsertModel(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_deleteModel(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteModel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteModel(ctx, fc.Args["input"].(model.DeleteModelInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteModelPayload) graphql.Marshaler {
+			return ec.marshalODeleteModelPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteModelPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteModel(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteModelPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteModel_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_renameProject(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -18676,6 +18831,29 @@ func (ec *executionContext) _Project_readOnly(ctx context.Context, field graphql
 	)
 }
 func (ec *executionContext) fieldContext_Project_readOnly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Project", field, true, false, "Boolean")
+}
+
+func (ec *executionContext) _Project_manageable(ctx context.Context, field graphql.CollectedField, obj *model.Project) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Project_manageable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Manageable(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Project_manageable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Project", field, true, false, "Boolean")
 }
 
@@ -27921,6 +28099,55 @@ func UnmarshalDeleteInviteInput(ctx context.Context, raw any) (model.DeleteInvit
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDeleteModelInput(ctx context.Context, obj any) (model.DeleteModelInput, error) {
+	var it model.DeleteModelInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteModelInput unmarshals raw into the DeleteModelInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteModelInput(ctx context.Context, raw any) (model.DeleteModelInput, error) {
+	var out model.DeleteModelInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteModelInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputDeleteRunInput(ctx context.Context, obj any) (model.DeleteRunInput, error) {
 	var it model.DeleteRunInput
 	if obj == nil {
@@ -32510,6 +32737,44 @@ func (ec *executionContext) _DeleteInvitePayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var deleteModelPayloadImplementors = []string{"DeleteModelPayload"}
+
+func (ec *executionContext) _DeleteModelPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteModelPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteModelPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteModelPayload")
+		case "success":
+			out.Values[i] = ec._DeleteModelPayload_success(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._DeleteModelPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var deleteRunPayloadImplementors = []string{"DeleteRunPayload"}
 
 func (ec *executionContext) _DeleteRunPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteRunPayload) graphql.Marshaler {
@@ -33672,6 +33937,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "deleteModel":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteModel(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "renameProject":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_renameProject(ctx, field)
@@ -34101,6 +34373,11 @@ func (ec *executionContext) _Project(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "readOnly":
 			out.Values[i] = ec._Project_readOnly(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "manageable":
+			out.Values[i] = ec._Project_manageable(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -37278,6 +37555,11 @@ func (ec *executionContext) unmarshalNDeleteInviteInput2githubᚗcomᚋkubewandb
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNDeleteModelInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteModelInput(ctx context.Context, v any) (model.DeleteModelInput, error) {
+	res, err := ec.unmarshalInputDeleteModelInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNDeleteRunInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteRunInput(ctx context.Context, v any) (model.DeleteRunInput, error) {
 	res, err := ec.unmarshalInputDeleteRunInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -38781,6 +39063,13 @@ func (ec *executionContext) marshalODeleteInvitePayload2ᚖgithubᚗcomᚋkubewa
 		return graphql.Null
 	}
 	return ec._DeleteInvitePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeleteModelPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteModelPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteModelPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteModelPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalODeleteRunPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐDeleteRunPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteRunPayload) graphql.Marshaler {

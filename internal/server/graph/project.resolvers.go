@@ -17,6 +17,17 @@ func (r *mutationResolver) UpsertModel(ctx context.Context, input model.UpsertMo
 	return r.upsertModel(ctx, input)
 }
 
+func (r *mutationResolver) DeleteModel(ctx context.Context, input model.DeleteModelInput) (*model.DeleteModelPayload, error) {
+	id, err := parseID(input.ID, projectKind, "ProjectInternalId")
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Runs.DeleteProject(ctx, id); err != nil {
+		return nil, err
+	}
+	return &model.DeleteModelPayload{Success: &done, ClientMutationID: input.ClientMutationID}, nil
+}
+
 func (r *mutationResolver) RenameProject(ctx context.Context, input model.RenameProjectInput) (*model.RenameProjectPayload, error) {
 	place, err := r.Guard.Project(ctx, input.EntityName, input.OldProjectName, access.Manage)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 type Artifacts interface {
 	// DeleteOf deletes the versions that a run made, aliases and all.
 	DeleteOf(ctx context.Context, place access.Place, run store.ID) error
+	// DeleteOfProject deletes every version of a project that was deleted. It may be called again.
+	DeleteOfProject(ctx context.Context, project store.ID) error
 }
 
 // Delete deletes a run, for the user in ctx. Nobody sees it from then on; its lines and files are removed in the background.

@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -10,6 +11,8 @@ import (
 type process struct {
 	// marks differ between any two processes: the ids under which each describes its environment, and the time it began.
 	marks map[string]bool
+	// began is when the one that began last did, by its own clock; zero where none says so.
+	began time.Time
 	// branch is where the run continues another one; empty for none.
 	branch branchPoint
 }
@@ -27,16 +30,24 @@ func processOf(config []byte) process {
 		environments.ForEach(func(id, environment gjson.Result) bool {
 			if environment.IsObject() {
 				p.marks[id.Str+" "+environment.Get("startedAt").Raw] = true
+				p.start(environment.Get("startedAt").Time())
 			}
 			return true
 		})
 	}
 	if start := value.Get("start_time"); start.Exists() {
 		p.marks["start "+start.Raw] = true
+		p.start(time.UnixMicro(int64(start.Float() * 1e6)))
 	}
 	branch := value.Get("branch_point")
 	p.branch = branchPoint{RunID: branch.Get("run_id").String(), Step: json.Number(branch.Get("step").Raw)}
 	return p
+}
+
+func (p *process) start(at time.Time) {
+	if at.After(p.began) {
+		p.began = at
+	}
 }
 
 // sameAs tells whether a config shows no process that the stored one does not know.

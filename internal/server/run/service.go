@@ -86,7 +86,7 @@ func New(s *store.Store, cfg Config) *Service {
 		cfg.Now = time.Now
 	}
 	return &Service{
-		Config: cfg, store: s, watcher: watcher{holder: rand.Text(), cleaned: map[store.ID]bool{}},
+		Config: cfg, store: s, watcher: watcher{holder: rand.Text(), cleaned: map[store.ID]bool{}, next: map[store.ID]time.Time{}},
 	}
 }
 

@@ -56,10 +56,7 @@ func (s *Service) Upsert(ctx context.Context, u Upsert) (Upserted, error) {
 	}
 	changed, err := s.store.ChangeRun(ctx, key, store.Text(u.Writer), change.plan)
 	if errors.Is(err, store.ErrRunDeleted) {
-		return Upserted{}, &fault.Error{
-			Reason: ReasonDeleted, Op: fmt.Sprintf("run %s was deleted", u.Name), Err: err,
-			Hint: "Its name is not free again: start the run under another id.",
-		}
+		return Upserted{}, deleted(u, err)
 	}
 	if err != nil {
 		return Upserted{}, missing(err, "run "+u.Name)
@@ -79,8 +76,42 @@ func (s *Service) placeOf(ctx context.Context, u Upsert) (access.Place, store.Ru
 	if err := checkName("run", u.Name); err != nil {
 		return access.Place{}, store.RunKey{}, err
 	}
-	place, _, err := s.EnsureProject(ctx, NewProject{Entity: u.Entity, Name: u.Project})
+	if u.Project == "" {
+		u.Project = defaultProject
+	}
+	place, err := s.Guard.Project(ctx, u.Entity, u.Project, access.Write)
+	if access.IsNotFound(err) {
+		if err := s.outlived(ctx, u); err != nil {
+			return access.Place{}, store.RunKey{}, err
+		}
+		place, _, err = s.EnsureProject(ctx, NewProject{Entity: u.Entity, Name: u.Project})
+	}
 	return place, store.RunKey{ProjectID: place.Project.ID, Name: store.Text(u.Name)}, err
+}
+
+// outlived refuses to make a project again for a process whose run went with it.
+func (s *Service) outlived(ctx context.Context, u Upsert) error {
+	entity, err := s.Guard.Entity(ctx, u.Entity, access.Write)
+	if err != nil {
+		return err
+	}
+	died, err := s.store.RunDied(ctx, entity.ID, store.Text(u.Project), store.Text(u.Name))
+	if err == nil && u.outlived(died) {
+		return deleted(u, store.ErrRunDeleted)
+	}
+	return err
+}
+
+// outlived tells whether this comes from a process that began before its run was deleted, or may have.
+func (u Upsert) outlived(died store.Micros) bool {
+	return died != 0 && (u.Config == nil || !processOf([]byte(*u.Config)).began.After(died.Time()))
+}
+
+func deleted(u Upsert, err error) error {
+	return &fault.Error{
+		Reason: ReasonDeleted, Op: fmt.Sprintf("run %s was deleted", u.Name), Err: err,
+		Hint: "Its name is not free again: start the run under another id.",
+	}
 }
 
 // fork gives a new run the lines of the one that it continues. It is asked again with every change until it has some, since
@@ -190,6 +221,9 @@ func (c *change) plan(before store.RunBefore) (store.RunAfter, error) {
 		return after, err
 	}
 	if !before.Exists {
+		if c.outlived(before.DiedAt) {
+			return after, store.ErrRunDeleted
+		}
 		c.begin(&after, before.Number)
 	} else if err := c.again(&after, before); err != nil || after.Skip {
 		return after, err

@@ -23,7 +23,7 @@ const (
 	// remainsAge is when nobody can send files of a deleted run any more: the longest life of a signed URL, and some.
 	remainsAge = 25 * time.Hour
 	// remainsPage is how many deleted runs are looked at in one go.
-	remainsPage = 100
+	remainsPage = 1000
 
 	watchDuty = "watch runs"
 )
@@ -34,7 +34,7 @@ var silentStates = map[store.RunState]store.RunState{
 	store.RunPreempting: store.RunPreempted,
 }
 
-// Run watches for runs whose processes have died, and removes what deleted runs left, until ctx ends.
+// Run watches for runs whose processes have died, and removes what deleted runs and projects left, until ctx ends.
 func (s *Service) Run(ctx context.Context) {
 	timer := time.NewTimer(mathrand.N(pulse))
 	defer timer.Stop()
@@ -58,9 +58,11 @@ type watcher struct {
 	holder string
 	// cleaned are deleted runs whose remains were removed.
 	cleaned map[store.ID]bool
+	// next is when a deleted project is looked at again of which everything was removed that this package can remove.
+	next map[store.ID]time.Time
 }
 
-// Watch looks once for runs whose processes have died, and at what deleted runs left, unless another replica does so.
+// Watch looks once for runs whose processes have died, and at what deleted runs and projects left, unless another replica does so.
 func (s *Service) Watch(ctx context.Context) error {
 	s.watcher.mu.Lock()
 	defer s.watcher.mu.Unlock()
@@ -74,7 +76,7 @@ func (s *Service) Watch(ctx context.Context) error {
 	if err != nil || !mine {
 		return err
 	}
-	return errors.Join(s.endSilent(ctx, now), s.removeRemains(ctx, now))
+	return errors.Join(s.endSilent(ctx, now), s.removeProjects(ctx, now), s.removeRemains(ctx, now))
 }
 
 func (s *Service) endSilent(ctx context.Context, now time.Time) error {

@@ -212,10 +212,11 @@ func (h handler) patchGroup(ctx context.Context, r *http.Request, operations []o
 	return h.changeGroup(ctx, t, members, after)
 }
 
+// deleteGroup refuses a team that has projects: a change in a directory destroys nobody's work.
 func (h handler) deleteGroup(ctx context.Context, r *http.Request) error {
 	t, err := h.groupByID(ctx, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	return h.Accounts.DeleteTeam(ctx, t)
+	return h.Accounts.DeleteTeam(ctx, t, false)
 }

@@ -258,6 +258,8 @@ func (h handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 		failure = &scimError{status: http.StatusConflict, kind: "uniqueness", detail: field.Error()}
 	case errors.As(err, &field):
 		failure = &scimError{status: http.StatusBadRequest, kind: "invalidValue", detail: field.Error()}
+	case reason == account.ReasonInUse:
+		failure = &scimError{status: http.StatusConflict, detail: fault.Message(err) + ". " + fault.Hint(err)}
 	case reason == account.ReasonNotFound:
 		failure = &scimError{status: http.StatusNotFound, detail: "there is no such resource"}
 	default:

@@ -282,5 +282,5 @@ func (h handler) deleteUser(ctx context.Context, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.Accounts.DeleteUser(ctx, u)
+	return h.Accounts.DeleteUser(ctx, u, false) // the projects stay for administrators
 }

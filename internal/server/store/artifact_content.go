@@ -136,6 +136,9 @@ func (s *Store) EnsureContents(ctx context.Context, a Artifact, md5s []Text, at 
 // InsertContents writes rows where the project has none of their MD5.
 func (s *Store) InsertContents(ctx context.Context, rows []Content) error {
 	return s.update(ctx, "write contents", func(ctx context.Context, tx bun.Tx) error {
+		if err := s.holdProject(ctx, tx, rows[0].ProjectID); err != nil {
+			return err
+		}
 		for part := range slices.Chunk(rows, contentsAtOnce) {
 			if err := insertIgnore(ctx, tx, part); err != nil {
 				return err
@@ -159,7 +162,7 @@ func (s *Store) ContentsOfEntity(ctx context.Context, entity ID, md5 Text) ([]Co
 	var found []Content
 	err := s.view(ctx, "look for contents", func(db bun.IDB) error {
 		return db.NewSelect().Model(&found).Join("JOIN projects AS p ON p.id = co.project_id").
-			Where("p.entity_id = ?", entity).Where("co.md5 = ?", md5).Where("co.ready").Where("co.refs >= 0").Scan(ctx)
+			Where("p.entity_id = ?", entity).Where("p.access <> ?", AccessDeleted).Where("co.md5 = ?", md5).Where("co.ready").Where("co.refs >= 0").Scan(ctx)
 	})
 	return found, err
 }

@@ -22,6 +22,9 @@ func (s *Store) EnsureCollection(ctx context.Context, c ArtifactCollection) (Art
 	}
 	c.ID, c.TypeID = s.ids.next(), t.ID
 	err = s.update(ctx, "write the collection", func(ctx context.Context, tx bun.Tx) error {
+		if err := s.holdProject(ctx, tx, c.ProjectID); err != nil {
+			return err
+		}
 		_, err := tx.NewInsert().Model(&c).Exec(ctx)
 		return err
 	})
@@ -39,6 +42,9 @@ func (s *Store) EnsureArtifactType(ctx context.Context, t ArtifactType) (Artifac
 	}
 	t.ID = s.ids.next()
 	err = s.update(ctx, "write the artifact type", func(ctx context.Context, tx bun.Tx) error {
+		if err := s.holdProject(ctx, tx, t.ProjectID); err != nil {
+			return err
+		}
 		_, err := tx.NewInsert().Model(&t).Exec(ctx)
 		return err
 	})
@@ -75,6 +81,9 @@ func (s *Store) CreateArtifact(ctx context.Context, n NewArtifact) (Artifact, er
 			return err
 		}
 		if found.ID == 0 {
+			if err := s.holdProject(ctx, tx, n.Artifact.ProjectID); err != nil {
+				return err
+			}
 			result = n.Artifact
 			result.ID = s.ids.next()
 			if _, err := tx.NewInsert().Model(&result).Exec(ctx); err != nil {

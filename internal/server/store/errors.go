@@ -36,7 +36,7 @@ func classify(op string, err error) error {
 		return nil
 	case errors.Is(err, sql.ErrNoRows), errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s: %w", op, ErrNotFound)
-	case errors.Is(err, ErrNotFirst), errors.Is(err, ErrHasAliases), errors.Is(err, ErrContentGone), errors.Is(err, ErrRunDeleted), errors.Is(err, errRaced), errors.Is(err, ErrMoved):
+	case errors.Is(err, ErrNotFirst), errors.Is(err, ErrHasAliases), errors.Is(err, ErrHasProjects), errors.Is(err, ErrContentGone), errors.Is(err, ErrRunDeleted), errors.Is(err, errRaced), errors.Is(err, ErrMoved):
 		return err
 	case isDuplicate(err):
 		return fmt.Errorf("%s: %w", op, ErrDuplicate)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/uptrace/bun"
 )
@@ -82,13 +83,19 @@ func (s *Store) OrganizationsOf(ctx context.Context, user ID) ([]Organization, e
 	return found, err
 }
 
-// DeleteOrganization removes an organisation; ErrConflict while it has teams.
+// DeleteOrganization removes an organisation; ErrConflict while it has teams, ErrHasProjects while its entity has any.
 func (s *Store) DeleteOrganization(ctx context.Context, o Organization) error {
 	return s.update(ctx, "delete the organization", func(ctx context.Context, tx bun.Tx) error {
 		if occupied, err := tx.NewSelect().Model((*Team)(nil)).Where("organization_id = ?", o.ID).Exists(ctx); err != nil {
 			return err
 		} else if occupied {
 			return ErrConflict
+		}
+		if err := s.lockEntity(ctx, tx, o.EntityID); err != nil {
+			return err
+		}
+		if err := clearEntity(ctx, tx, o.EntityID, false, time.Time{}); err != nil {
+			return err
 		}
 		if err := affectedOne(tx.NewDelete().Model((*Organization)(nil)).Where("id = ?", o.ID).Exec(ctx)); err != nil {
 			return err // a team that was made meanwhile makes this fail by its foreign key

@@ -54,7 +54,7 @@ func (s *Store) Entity(ctx context.Context, id ID) (Entity, error) {
 func (s *Store) Project(ctx context.Context, id ID) (Project, error) {
 	var p Project
 	err := s.view(ctx, "read the project", func(db bun.IDB) error {
-		return db.NewSelect().Model(&p).Where("id = ?", id).Scan(ctx)
+		return db.NewSelect().Model(&p).Where("id = ?", id).Where("access <> ?", AccessDeleted).Scan(ctx)
 	})
 	return p, err
 }
@@ -63,13 +63,14 @@ func (s *Store) Project(ctx context.Context, id ID) (Project, error) {
 func (s *Store) ProjectByName(ctx context.Context, entity ID, name string) (Project, error) {
 	var p Project
 	err := s.view(ctx, "read the project", func(db bun.IDB) error {
-		return db.NewSelect().Model(&p).Where("entity_id = ?", entity).Where("name = ?", Text(name)).Scan(ctx)
+		return db.NewSelect().Model(&p).Where("entity_id = ?", entity).Where("name = ?", Text(name)).
+			Where("access <> ?", AccessDeleted).Scan(ctx)
 	})
 	return p, err
 }
 
 // EnsureProject returns an entity's project of this name, and writes the given row where there is none. Of several calls
-// at once one writes.
+// at once one writes. ErrNotFound where the entity was deleted.
 func (s *Store) EnsureProject(ctx context.Context, p Project) (project Project, inserted bool, err error) {
 	existing, err := s.ProjectByName(ctx, p.EntityID, string(p.Name))
 	if !errors.Is(err, ErrNotFound) {
@@ -77,6 +78,9 @@ func (s *Store) EnsureProject(ctx context.Context, p Project) (project Project, 
 	}
 	p.ID = s.ids.next()
 	err = s.update(ctx, "write the project", func(ctx context.Context, tx bun.Tx) error {
+		if err := s.lockEntity(ctx, tx, p.EntityID); err != nil {
+			return err
+		}
 		_, err := tx.NewInsert().Model(&p).Exec(ctx)
 		return err
 	})

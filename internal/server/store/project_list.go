@@ -11,7 +11,8 @@ import (
 func (s *Store) Projects(ctx context.Context, entity, before ID, limit int, openOnly bool) ([]Project, error) {
 	var projects []Project
 	err := s.view(ctx, "list projects", func(db bun.IDB) error {
-		q := db.NewSelect().Model(&projects).Where("entity_id = ?", entity).OrderExpr("id DESC").Limit(int64(limit))
+		q := db.NewSelect().Model(&projects).Where("entity_id = ?", entity).Where("access <> ?", AccessDeleted).
+			OrderExpr("id DESC").Limit(int64(limit))
 		if before != 0 {
 			q = q.Where("id < ?", before)
 		}
@@ -26,7 +27,8 @@ func (s *Store) Projects(ctx context.Context, entity, before ID, limit int, open
 // UpdateProject writes name, description and access of a project. ErrDuplicate where the name is taken.
 func (s *Store) UpdateProject(ctx context.Context, p Project) error {
 	return s.update(ctx, "write the project", func(ctx context.Context, tx bun.Tx) error {
-		result, err := tx.NewUpdate().Model(&p).Column("name", "description", "access", "updated_at").WherePK().Exec(ctx)
+		result, err := tx.NewUpdate().Model(&p).Column("name", "description", "access", "updated_at").WherePK().
+			Where("access <> ?", AccessDeleted).Exec(ctx)
 		return affectedOne(result, err)
 	})
 }

@@ -32,6 +32,8 @@ type RunBefore struct {
 	RunRecord
 	// Exists tells whether the run was there.
 	Exists bool
+	// DiedAt is when a run of this name went with a project of this name, where it does not exist yet; 0 for never.
+	DiedAt Micros
 	// Number is how many runs were ever made in the project, this one counted where it does not exist yet.
 	Number int64
 	// Config reads the stored config; nil for none.
@@ -151,13 +153,11 @@ func readConfig(ctx context.Context, db bun.IDB, id ID) ([]byte, error) {
 }
 
 func (s *Store) insertRun(ctx context.Context, tx bun.Tx, key RunKey, plan func(RunBefore) (RunAfter, error)) (ChangedRun, error) {
-	number, err := countRun(ctx, tx, key)
+	before, err := newRun(ctx, tx, key)
 	if err != nil {
 		return ChangedRun{}, err
 	}
-	after, err := plan(RunBefore{
-		Number: number, Config: func() ([]byte, error) { return nil, nil }, Called: func([]byte) (Micros, error) { return 0, nil },
-	})
+	after, err := plan(before)
 	if err != nil {
 		return ChangedRun{}, err
 	}
@@ -186,29 +186,37 @@ func (s *Store) insertRun(ctx context.Context, tx bun.Tx, key RunKey, plan func(
 	return ChangedRun{RunRecord: RunRecord{Run: run, Live: live}, Inserted: true, Config: after.Config}, nil
 }
 
-// countRun gives a new run its number. The project's row makes others that make runs in it wait, so that what is found
+// newRun is what a new run finds, and gives it its number. The project's row makes others that make runs in it wait, so that what is found
 // afterwards stays true until the end of the transaction.
-func countRun(ctx context.Context, tx bun.Tx, key RunKey) (int64, error) {
-	result, err := tx.NewUpdate().Model((*Project)(nil)).Set("run_count = run_count + 1").Where("id = ?", key.ProjectID).Exec(ctx)
+func newRun(ctx context.Context, tx bun.Tx, key RunKey) (RunBefore, error) {
+	result, err := tx.NewUpdate().Model((*Project)(nil)).Set("run_count = run_count + 1").Where("id = ?", key.ProjectID).
+		Where("access <> ?", AccessDeleted).Exec(ctx)
 	if err := affectedOne(result, err); err != nil {
-		return 0, err
+		return RunBefore{}, err
 	}
 	if _, err := findRun(ctx, tx, key); err == nil {
-		return 0, errRaced
+		return RunBefore{}, errRaced
 	} else if !errors.Is(err, sql.ErrNoRows) {
-		return 0, err
+		return RunBefore{}, err
 	}
 	deleted, err := tx.NewSelect().Model((*runGrave)(nil)).
 		Where("project_id = ?", key.ProjectID).Where("name = ?", key.Name).Exists(ctx)
 	if err != nil {
-		return 0, err
+		return RunBefore{}, err
 	}
 	if deleted {
-		return 0, ErrRunDeleted
+		return RunBefore{}, ErrRunDeleted
 	}
-	var number int64
-	err = tx.NewSelect().Model((*Project)(nil)).Column("run_count").Where("id = ?", key.ProjectID).Scan(ctx, &number)
-	return number, err
+	var project Project
+	err = tx.NewSelect().Model(&project).Column("entity_id", "name", "run_count").Where("id = ?", key.ProjectID).Scan(ctx)
+	if err != nil {
+		return RunBefore{}, err
+	}
+	died, err := runDied(ctx, tx, project.EntityID, project.Name, key.Name)
+	return RunBefore{
+		Number: project.RunCount, DiedAt: died,
+		Config: func() ([]byte, error) { return nil, nil }, Called: func([]byte) (Micros, error) { return 0, nil },
+	}, err
 }
 
 // writeRun writes what differs. The run's row is wide, so it is left alone where it stays the same.

@@ -159,10 +159,10 @@ func TestADeletedUserLosesKeysSessionsAndAddress(t *testing.T) {
 		if _, err := s.OwnerOfSession(ctx, []byte("token"), now); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.DeleteUser(ctx, u.ID, now); err != nil {
+		if err := s.DeleteUser(ctx, u.ID, false, now); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.DeleteUser(ctx, u.ID, now); !errors.Is(err, store.ErrNotFound) {
+		if err := s.DeleteUser(ctx, u.ID, false, now); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("delete again: got %v, want ErrNotFound", err)
 		}
 		if _, err := s.OwnerOfKey(ctx, []byte("key")); !errors.Is(err, store.ErrNotFound) {

@@ -50,6 +50,9 @@ type Sweep struct {
 func (s *Store) InsertSweep(ctx context.Context, sweep Sweep) (Sweep, error) {
 	sweep.ID = s.ids.next()
 	err := s.update(ctx, "write the sweep", func(ctx context.Context, tx bun.Tx) error {
+		if err := s.holdProject(ctx, tx, sweep.ProjectID); err != nil {
+			return err
+		}
 		_, err := tx.NewInsert().Model(&sweep).Exec(ctx)
 		return err
 	})

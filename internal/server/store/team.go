@@ -132,10 +132,16 @@ func (s *Store) SetTeamExternalID(ctx context.Context, entity ID, id string) err
 	})
 }
 
-// DeleteTeam ends a team: its members leave, its invitations and service accounts end, and its name is free. Its projects
-// stay, and nobody reaches them.
-func (s *Store) DeleteTeam(ctx context.Context, entity ID, now time.Time) error {
+// DeleteTeam ends a team: its members leave, its invitations and service accounts end, and its name is free. With projects
+// they are deleted as well; else it fails with ErrHasProjects where there are any.
+func (s *Store) DeleteTeam(ctx context.Context, entity ID, projects bool, now time.Time) error {
 	return s.update(ctx, "delete the team", func(ctx context.Context, tx bun.Tx) error {
+		if err := s.lockEntity(ctx, tx, entity); err != nil {
+			return err
+		}
+		if err := clearEntity(ctx, tx, entity, projects, now); err != nil {
+			return err
+		}
 		if err := affectedOne(tx.NewDelete().Model((*Team)(nil)).Where("entity_id = ?", entity).Exec(ctx)); err != nil {
 			return err
 		}

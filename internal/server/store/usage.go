@@ -13,7 +13,7 @@ func (s *Store) StorageBytes(ctx context.Context, entity ID) (int64, error) {
 	err := s.view(ctx, "count stored bytes", func(db bun.IDB) error {
 		err := db.NewSelect().TableExpr("run_files AS f").ColumnExpr("COALESCE(SUM(f.size), 0)").
 			Join("JOIN runs AS r ON r.id = f.run_id").Join("JOIN projects AS p ON p.id = r.project_id").
-			Where("p.entity_id = ?", entity).Scan(ctx, &files)
+			Where("p.entity_id = ?", entity).Where("p.access <> ?", AccessDeleted).Scan(ctx, &files)
 		if err != nil {
 			return err
 		}

@@ -222,9 +222,23 @@ func (s *Store) RehashPassword(ctx context.Context, user ID, old, hash string) e
 }
 
 // DeleteUser marks a user as deleted, frees the email address, and removes its keys and sessions. The username stays taken,
-// since runs carry it.
-func (s *Store) DeleteUser(ctx context.Context, user ID, now time.Time) error {
-	return s.update(ctx, "delete the user", func(ctx context.Context, tx bun.Tx) error { return deleteUser(ctx, tx, user, now) })
+// since runs carry it. With projects those of its personal entity are deleted; else administrators keep them.
+func (s *Store) DeleteUser(ctx context.Context, user ID, projects bool, now time.Time) error {
+	return s.update(ctx, "delete the user", func(ctx context.Context, tx bun.Tx) error {
+		if err := deleteUser(ctx, tx, user, now); err != nil || !projects {
+			return err
+		}
+		var personal []ID
+		if err := tx.NewSelect().Model((*Entity)(nil)).Column("id").Where("user_id = ?", user).Scan(ctx, &personal); err != nil {
+			return err
+		}
+		for _, entity := range personal {
+			if err := clearEntity(ctx, tx, entity, true, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func deleteUser(ctx context.Context, tx bun.Tx, user ID, now time.Time) error {

@@ -27,6 +27,9 @@ type View struct {
 func (s *Store) CreateView(ctx context.Context, v View) (ID, error) {
 	v.ID = s.ids.next()
 	return v.ID, s.update(ctx, "write the view", func(ctx context.Context, tx bun.Tx) error {
+		if err := s.holdProject(ctx, tx, v.ProjectID); err != nil {
+			return err
+		}
 		_, err := tx.NewInsert().Model(&v).Exec(ctx)
 		return err
 	})

@@ -487,6 +487,16 @@ type DeleteInvitePayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+type DeleteModelInput struct {
+	ID               string  `json:"id"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+type DeleteModelPayload struct {
+	Success          *bool   `json:"success,omitempty"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 type DeleteRunInput struct {
 	ID               string  `json:"id"`
 	DeleteArtifacts  *bool   `json:"deleteArtifacts,omitempty"`

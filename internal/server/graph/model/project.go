@@ -38,6 +38,9 @@ func (p Project) Access() *string { return text(p.Project.Access) }
 // ReadOnly tells whether the user may only look.
 func (p Project) ReadOnly() bool { return !p.May(access.Write) }
 
+// Manageable tells whether the user may rename and delete it.
+func (p Project) Manageable() bool { return p.May(access.Manage) }
+
 // IsBenchmark is always false: this server has none.
 func (p Project) IsBenchmark() bool { return false }
 
