@@ -148,6 +148,18 @@ export const scenarios: Scenario[] = [
   { name: "app-run-missing", site: "app", path: "/ada/mnist/runs/nothing", mock: applicationMock, act: heading("There is no such run") },
   { name: "app-artifacts", site: "app", path: "/ada/mnist/artifacts", mock: applicationMock, act: (page) => page.getByRole("link", { name: "classifier" }).or(page.getByRole("link", { name: "mnist-v2" })).first().waitFor() },
   { name: "app-artifact", site: "app", path: "/ada/mnist/artifacts/model/classifier/v4", mock: applicationMock, act: (page) => page.getByText("README.md").waitFor() },
+  {
+    name: "app-project-delete",
+    site: "app",
+    path: "/ada/mnist/settings",
+    mock: applicationMock,
+    dialog: true,
+    act: async (page) => {
+      await page.getByRole("button", { name: "Delete project…" }).click();
+      await page.getByLabel("Name of the project").fill("mnis");
+    },
+  },
+  { name: "app-project-settings", site: "app", path: "/ada/mnist/settings", mock: applicationMock, act: heading("Project settings") },
   { name: "app-sweeps", site: "app", path: "/ada/mnist/sweeps", mock: applicationMock, act: (page) => page.getByRole("link", { name: "learning rate" }).waitFor() },
   { name: "app-sweep", site: "app", path: "/ada/mnist/sweeps/k3m9x2pa", mock: applicationMock, act: (page) => page.locator("polyline").first().waitFor() },
   {

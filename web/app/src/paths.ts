@@ -6,6 +6,7 @@ export const paths = {
   file: (entity: string, project: string, run: string, file: string) => join(entity, project, "runs", run, "files", ...file.split("/")),
   sweeps: (entity: string, project: string) => join(entity, project, "sweeps"),
   sweep: (entity: string, project: string, sweep: string) => join(entity, project, "sweeps", sweep),
+  projectSettings: (entity: string, project: string) => join(entity, project, "settings"),
   artifacts: (entity: string, project: string, type?: string) => join(entity, project, "artifacts", ...(type ? [type] : [])),
   artifact: (entity: string, project: string, type: string, collection: string, version?: string) =>
     join(entity, project, "artifacts", type, collection, ...(version ? [version] : [])),

@@ -31,6 +31,7 @@ const project: RouteObject[] = [
       { path: "artifacts", lazy: async () => ({ Component: (await import("./run/artifacts.tsx")).Artifacts }) },
     ],
   },
+  { path: "settings", lazy: async () => ({ Component: (await import("./pages/project.tsx")).ProjectSettings }) },
   { path: "sweeps", lazy: async () => ({ Component: (await import("./sweep/list.tsx")).Sweeps }) },
   { path: "sweeps/:sweep", lazy: async () => ({ Component: (await import("./sweep/page.tsx")).SweepPage }) },
   { path: "artifacts", lazy: async () => ({ Component: (await import("./artifact/list.tsx")).Artifacts }) },

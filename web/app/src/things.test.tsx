@@ -83,6 +83,44 @@ test("a sweep is paused, resumed, and stopped after a question", async () => {
   });
 });
 
+test("a project is deleted by whoever types its name", async () => {
+  const state = settledApplication();
+  serve(applicationMock(state));
+  const { user, path } = open(routes, "/ada/mnist");
+  await user.click(await screen.findByRole("link", { name: "Settings" }));
+  await heading("Project settings");
+  expect(path()).toBe("/ada/mnist/settings");
+  expect(await screen.findByText("Nobody else sees it")).toBeInTheDocument();
+  await expectAccessible();
+  await user.click(screen.getByRole("button", { name: "Delete project…" }));
+  const dialog = await screen.findByRole("dialog", { name: "Delete this project?" });
+  const remove = within(dialog).getByRole("button", { name: "Delete project" });
+  const field = within(dialog).getByLabelText("Name of the project");
+  expect(field).toHaveFocus();
+  await user.type(field, "MNIST{Enter}");
+  expect(remove).toBeDisabled();
+  expect(state.world.projects).toHaveLength(3);
+  await expectAccessible();
+  await user.clear(field);
+  await user.type(field, "mnist");
+  await user.click(remove);
+  await heading("Projects of ada");
+  expect(state.world.projects.map(({ name }) => name)).not.toContain("mnist");
+  expect(screen.queryByRole("link", { name: "mnist" })).toBeNull();
+  expect(await screen.findByRole("link", { name: "speech recognition" })).toBeInTheDocument();
+});
+
+test("a project that somebody else administers says who may delete it; one that is not there says so", async () => {
+  serve(applicationMock());
+  const first = open(routes, "/analytical-engines/vision/settings");
+  expect(await screen.findByText(/Only administrators of analytical-engines/)).toBeInTheDocument();
+  expect(screen.queryByRole("button", { name: /Delete/ })).toBeNull();
+  await expectAccessible();
+  first.unmount();
+  open(routes, "/ada/nothing/settings");
+  await heading("There is no such project");
+});
+
 test("/profile leads to the settings", async () => {
   serve(applicationMock());
   const { path } = open(routes, "/profile");

@@ -52,6 +52,12 @@ export function mutationRoot(world: World) {
       for (const project of world.projects) project.runs = project.runs.filter(({ id }) => id !== (input as { id: string }).id);
       return { clientMutationId: null };
     },
+    deleteModel: ({ input }: Arguments) => {
+      const { id } = input as { id: string };
+      if (!world.projects.find((project) => project.id === id)?.manageable) throw new Error("you may see the project but not change it");
+      world.projects = world.projects.filter((project) => project.id !== id);
+      return { success: true };
+    },
     upsertSweep: ({ input }: Arguments) => {
       const { id, state } = input as { id: string; state: string };
       const sweep = world.projects.flatMap(({ sweeps }) => sweeps).find((one) => one.id === id);
@@ -70,6 +76,7 @@ function projectOf(world: World, project: MockProject): object {
   const types = [...new Set(project.artifacts.map(({ type }) => type))];
   return {
     ...project,
+    access: "PRIVATE",
     createdAt: iso(project.createdAt),
     internalId: project.id,
     runCount: ({ filters }: Arguments) => project.runs.filter((run) => matches(flatRun(world, run), filters)).length,

@@ -60,6 +60,8 @@ export interface MockProject {
   description: string | null;
   createdAt: number;
   readOnly: boolean;
+  /** Whether the user may delete it. */
+  manageable: boolean;
   runs: MockRun[];
   sweeps: MockSweep[];
   artifacts: MockVersion[];
@@ -88,12 +90,13 @@ export function exampleWorld(start = Date.now(), now: () => number = Date.now): 
         description: "Digits, small networks",
         createdAt: start - 40 * day,
         readOnly: false,
+        manageable: true,
         runs,
         sweeps: [exampleSweep(start)],
         artifacts: exampleArtifacts(runs, start),
       },
-      { id: "UHJvamVjdDoy", name: "speech recognition", entityName: "ada", description: null, createdAt: start - 90 * day, readOnly: false, runs: [], sweeps: [], artifacts: [] },
-      { id: "UHJvamVjdDoz", name: "vision", entityName: "analytical-engines", description: null, createdAt: start - 9 * day, readOnly: false, runs: [], sweeps: [], artifacts: [] },
+      { id: "UHJvamVjdDoy", name: "speech recognition", entityName: "ada", description: null, createdAt: start - 90 * day, readOnly: false, manageable: true, runs: [], sweeps: [], artifacts: [] },
+      { id: "UHJvamVjdDoz", name: "vision", entityName: "analytical-engines", description: null, createdAt: start - 9 * day, readOnly: false, manageable: false, runs: [], sweeps: [], artifacts: [] },
     ],
   };
   return world;

@@ -38,10 +38,23 @@ export const projectsOperation = operation<{ models: Connection<Project> | null 
 export const teamsOperation = operation<{ viewer: { entity: string | null; teams: Connection<{ name: string }> | null } | null }>(`
   query Viewer { viewer { entity teams { edges { node { name } } pageInfo { endCursor hasNextPage } } } }`);
 
-export const projectOperation = operation<{ project: { id: string; name: string; readOnly: boolean | null } | null }, ProjectName>(`
+/** A project as its settings show it. */
+export interface ProjectSettings {
+  id: string;
+  name: string;
+  access: string | null;
+  createdAt: string;
+  readOnly: boolean | null;
+  manageable: boolean;
+}
+
+export const projectOperation = operation<{ project: ProjectSettings | null }, ProjectName>(`
   query GetProject($entity: String, $project: String) {
-    project(name: $project, entityName: $entity) { id name readOnly }
+    project(name: $project, entityName: $entity) { id name access createdAt readOnly manageable }
   }`);
+
+export const deleteProjectOperation = operation<{ deleteModel: { success: boolean | null } | null }, { id: string }>(`
+  mutation DeleteModel($id: String!) { deleteModel(input: { id: $id }) { success } }`);
 
 const runFields = `
   id name displayName state createdAt heartbeatAt tags group jobType sweepName config summaryMetrics user { name username }`;

@@ -1,7 +1,8 @@
-import { Anchor, Badge, DataList, Paper, Stack, Text, Title } from "@mantine/core";
+import { Anchor, Badge, Paper, Stack, Text, Title } from "@mantine/core";
 import { Page, SchemeControl } from "@kubewandb/ui";
 import { Link } from "react-router";
 import { useSession, useUser } from "../gates.tsx";
+import { Details } from "../parts/details.tsx";
 import { site } from "../site.ts";
 
 export function Settings() {
@@ -48,18 +49,5 @@ export function Settings() {
         </Paper>
       </Stack>
     </Page>
-  );
-}
-
-function Details({ rows }: { rows: [string, React.ReactNode][] }) {
-  return (
-    <DataList labelWidth="7rem">
-      {rows.map(([label, value]) => (
-        <DataList.Item key={label}>
-          <DataList.ItemLabel>{label}</DataList.ItemLabel>
-          <DataList.ItemValue>{value}</DataList.ItemValue>
-        </DataList.Item>
-      ))}
-    </DataList>
   );
 }

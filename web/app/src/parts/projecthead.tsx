@@ -18,6 +18,7 @@ export function ProjectHead({ name: { entity, project }, deeper = [] }: { name: 
             { label: "Runs", to, end: true },
             { label: "Sweeps", to: paths.sweeps(entity, project) },
             { label: "Artifacts", to: paths.artifacts(entity, project) },
+            { label: "Settings", to: paths.projectSettings(entity, project) },
           ]}
         />
       )}
