@@ -102,9 +102,9 @@ func (r *Resolver) infoOf(ctx context.Context, obj *model.Run) (*run.Info, error
 	if err != nil {
 		return nil, err
 	}
-	info, ok := run.InfoOf(config)
-	if !ok {
-		return nil, nil
+	info, ok, err := r.Runs.Info(ctx, obj.Run.ID, config)
+	if err != nil || !ok {
+		return nil, err
 	}
 	return &info, nil
 }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"io"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/blob"
@@ -29,6 +30,11 @@ func (b noBucket) SignPut(context.Context, string, blob.PutOptions) (blob.Signed
 // Stat finds nothing.
 func (noBucket) Stat(context.Context, string) (blob.Object, error) {
 	return blob.Object{}, blob.ErrNotFound
+}
+
+// Get finds nothing.
+func (noBucket) Get(context.Context, string, int64, int64) (io.ReadCloser, blob.Object, error) {
+	return nil, blob.Object{}, blob.ErrNotFound
 }
 
 // Delete fails.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"path"
 	"slices"
@@ -33,6 +34,7 @@ type Bucket interface {
 	SignGet(ctx context.Context, key string, o blob.GetOptions) (string, error)
 	SignPut(ctx context.Context, key string, o blob.PutOptions) (blob.SignedPut, error)
 	Stat(ctx context.Context, key string) (blob.Object, error)
+	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, blob.Object, error)
 	Delete(ctx context.Context, keys ...string) error
 	DeletePrefix(ctx context.Context, folder string) error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,6 +41,16 @@ func (m *memory) Stat(_ context.Context, key string) (blob.Object, error) {
 	}
 	sum := md5.Sum([]byte(body))
 	return blob.Object{Key: key, Size: int64(len(body)), MD5: sum[:], Modified: time.UnixMicro(1e15)}, nil
+}
+
+func (m *memory) Get(_ context.Context, key string, _, _ int64) (io.ReadCloser, blob.Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	body, ok := m.objects[key]
+	if !ok {
+		return nil, blob.Object{}, blob.ErrNotFound
+	}
+	return io.NopCloser(strings.NewReader(body)), blob.Object{Key: key, Size: int64(len(body))}, nil
 }
 
 func (m *memory) Delete(_ context.Context, keys ...string) error {
@@ -247,6 +258,51 @@ func FuzzCleanFile(f *testing.F) {
 		again, err := run.CleanFile(clean)
 		if err != nil || again != clean || slices.Contains(strings.Split(clean, "/"), "..") {
 			t.Errorf("%q is cleaned to %q, and that to %q, %v", name, clean, again, err)
+		}
+	})
+}
+
+// Clients before 0.20 send what later ones write into the config as a file.
+func TestWhatAnOlderClientTellsOfItsEnvironment(t *testing.T) {
+	each(t, func(t *testing.T, sc *scene) {
+		tell := func(id store.ID, config, file string) (run.Info, bool) {
+			t.Helper()
+			if file != "" {
+				uploads, err := sc.Uploads(sc.ada, id, []string{"wandb-metadata.json"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				sc.bucket.put(t, uploads[0].URL, file)
+				if err := sc.Uploaded(sc.ada, id, []string{"wandb-metadata.json"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			info, ok, err := sc.Info(t.Context(), id, []byte(config))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return info, ok
+		}
+		made := sc.put(t, run.Upsert{Name: "r"})
+		if info, ok := tell(made.ID, `{"a":1}`, ""); ok {
+			t.Errorf("nothing was told, and this is known: %+v", info)
+		}
+		const file = `{"os":"Linux-6.1","python":"3.11.2","program":"train.py","git":{"remote":"git@example.com:a","commit":"abc"},"cpu_count":2,"args":["--lr"]}`
+		info, ok := tell(made.ID, `{"a":1}`, file)
+		if !ok || *info.OS != "Linux-6.1" || *info.Python != "3.11.2" || *info.Git.Commit != "abc" || *info.CPUCount != 2 || len(info.Args) != 1 {
+			t.Errorf("from the file: %v %+v", ok, info)
+		}
+		if info, ok := tell(made.ID, `{"_wandb":{"value":{"e":{"x":{"os":"Darwin"}}}}}`, ""); !ok || *info.OS != "Darwin" || info.Python != nil {
+			t.Errorf("the config does not go first: %v %+v", ok, info)
+		}
+		for _, text := range []string{`{"os":`, `[1]`, `"x"`, strings.Repeat(" ", 2<<20) + file} {
+			if info, ok := tell(made.ID, "{}", text); ok {
+				t.Errorf("a file of %d bytes that is none: %+v", len(text), info)
+			}
+		}
+		sc.bucket.objects = map[string]string{}
+		if info, ok := tell(made.ID, "{}", ""); ok {
+			t.Errorf("a file that is gone: %+v", info)
 		}
 	})
 }

@@ -1,9 +1,16 @@
 package run
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kubewandb/kubewandb/internal/server/blob"
+	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
 // Info is where and how a run's program was started. What is not known is nil.
@@ -17,6 +24,40 @@ type Info struct {
 
 // GitInfo is the state of the program's repository.
 type GitInfo struct{ Remote, Commit *string }
+
+const (
+	// metadataFile is where clients before 0.20 write what later ones write into the config.
+	metadataFile = "wandb-metadata.json"
+	// maxMetadata bounds what is read of it.
+	maxMetadata = 1 << 20
+)
+
+// Info tells where and how a run's program was started: what its config says, and where that says nothing what is in the file that
+// older clients send. ok is false where neither does.
+func (s *Service) Info(ctx context.Context, id store.ID, config []byte) (info Info, ok bool, err error) {
+	if info, ok := InfoOf(config); ok {
+		return info, true, nil
+	}
+	files, err := s.store.RunFilesByName(ctx, id, []string{metadataFile})
+	if err != nil || len(files) == 0 {
+		return Info{}, false, err
+	}
+	r, _, err := s.Bucket.Get(ctx, fileKey(id, metadataFile), 0, -1)
+	if errors.Is(err, blob.ErrNotFound) {
+		return Info{}, false, nil
+	}
+	if err != nil {
+		return Info{}, false, err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxMetadata))
+	if err := errors.Join(err, r.Close()); err != nil {
+		return Info{}, false, fmt.Errorf("read %s: %w", metadataFile, err)
+	}
+	if environment := gjson.ParseBytes(text); gjson.ValidBytes(text) && environment.IsObject() {
+		return infoOf(environment), true, nil
+	}
+	return Info{}, false, nil
+}
 
 // InfoOf reads what a process wrote of its environment into the run's config; of several processes, the one that began
 // last. ok is false where none did.
