@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -70,6 +71,13 @@ func Folder(t testing.TB) blob.Config {
 
 // S3 is a bucket of a new versitygw. Its host among clients is another one than ours.
 func S3(t testing.TB) blob.Config {
+	cfg, _ := S3In(t)
+	return cfg
+}
+
+// S3In is the same with the folder in which the store keeps the bucket's objects as plain files: what is written there is in
+// the bucket, which is how a benchmark gets a hundred thousand of them.
+func S3In(t testing.TB) (cfg blob.Config, objects string) {
 	t.Helper()
 	program, err := goProgram("versitygw", gatewayModule)
 	if err != nil {
@@ -90,7 +98,7 @@ func S3(t testing.TB) blob.Config {
 	return blob.Config{
 		URL:              redact.Secret("s3://" + accessKey + ":" + secretKey + "@127.0.0.1:" + port + "/" + bucketName + "/some/path?tls=false"),
 		ExternalEndpoint: "http://localhost:" + port, Logger: slog.New(slog.DiscardHandler),
-	}
+	}, filepath.Join(root, bucketName, "some", "path")
 }
 
 // GCS is a bucket of a new fake-gcs-server, which checks no signature.

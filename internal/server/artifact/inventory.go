@@ -20,6 +20,10 @@ const (
 	batchEntries = 4096
 	// listedFrom is the number of objects of one birth from which on listing its folder is cheaper than asking for each.
 	listedFrom = 64
+	// listedParts is into how many parts a folder is divided from dividedFrom objects on, which are listed at once: a store
+	// takes about 0.1 s for 1,000 names, and tells the next ones only then.
+	listedParts = 16
+	dividedFrom = 8000
 	// anySize stands for the size of an object that is not there.
 	anySize = -1
 )
@@ -159,7 +163,9 @@ func (s *Service) verify(ctx context.Context, a store.Artifact, f *found) error 
 		born := rest[:n]
 		rest = rest[n:]
 		if n >= listedFrom {
-			group.Go(func() error { return s.verifyListed(groupCtx, a, born) })
+			for beginning, part := range divided(born) {
+				group.Go(func() error { return s.verifyListed(groupCtx, a, beginning, part) })
+			}
 			continue
 		}
 		for _, h := range born {
@@ -185,11 +191,24 @@ func (h held) key(a store.Artifact) string {
 	return store.Content{ID: h.id, EntityID: a.EntityID, BirthID: h.birth, MD5: store.Text(h.md5[:])}.Key()
 }
 
-// verifyListed lists a folder, and asks for each object that the listing did not show.
-func (s *Service) verifyListed(ctx context.Context, a store.Artifact, born []held) error {
+// divided are objects of one folder by how their names begin, in the order in which they are given.
+func divided(born []held) map[string][]held {
+	if len(born) < dividedFrom {
+		return map[string][]held{"": born}
+	}
+	parts := make(map[string][]held, listedParts)
+	for _, h := range born {
+		beginning := strconv.FormatInt(int64(h.md5[0]>>4), listedParts) // the name begins with the MD5 in hex
+		parts[beginning] = append(parts[beginning], h)
+	}
+	return parts
+}
+
+// verifyListed lists what of a folder begins so, and asks for each object that the listing did not show.
+func (s *Service) verifyListed(ctx context.Context, a store.Artifact, beginning string, born []held) error {
 	seen := make([]bool, len(born))
 	budget := 16 * len(born) // a version may hold little of a huge one
-	for object, err := range s.bucket.List(ctx, store.BirthFolder(a.EntityID, born[0].birth)) {
+	for object, err := range s.bucket.ListSome(ctx, store.BirthFolder(a.EntityID, born[0].birth), beginning) {
 		if err != nil {
 			return err
 		}

@@ -65,12 +65,12 @@ func (m *memory) Stat(_ context.Context, key string) (blob.Object, error) {
 	return m.object(key)
 }
 
-func (m *memory) List(_ context.Context, folder string) iter.Seq2[blob.Object, error] {
+func (m *memory) ListSome(_ context.Context, folder, beginning string) iter.Seq2[blob.Object, error] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var found []blob.Object
 	for key := range m.objects {
-		if strings.HasPrefix(key, folder) {
+		if strings.HasPrefix(key, folder+beginning) {
 			object, _ := m.object(key)
 			found = append(found, object)
 		}

@@ -222,13 +222,19 @@ func (b *Bucket) DeletePrefix(ctx context.Context, folder string) error {
 // List yields the objects of a folder, "runs/12/", or of all folders for "", in no particular order. Where a key was too
 // long for a name, the part that is not known is missing in Key: only DeletePrefix finds such an object again.
 func (b *Bucket) List(ctx context.Context, folder string) iter.Seq2[Object, error] {
+	return b.ListSome(ctx, folder, "")
+}
+
+// ListSome yields, as List does, those objects of a folder whose names begin with some small letters and digits. Parts of a
+// large folder are listed at once in a fraction of the time: a store tells 1,000 names, and the next only after these.
+func (b *Bucket) ListSome(ctx context.Context, folder, beginning string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		prefix, err := b.prefix(folder)
 		if err != nil {
 			yield(Object{}, err)
 			return
 		}
-		for object, err := range b.driver.list(ctx, prefix) {
+		for object, err := range b.driver.list(ctx, prefix+beginning) {
 			if err != nil {
 				yield(Object{}, b.failed("list objects of", folder, err))
 				return

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"iter"
 	"log/slog"
 	"os"
 	"path"
@@ -285,9 +284,11 @@ func (f *folder) syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// open returns an object's file and its trailer.
-func (f *folder) open(file string) (*os.File, trailer, error) {
-	r, err := f.root.Open(file)
+func (f *folder) open(file string) (*os.File, trailer, error) { return openObject(f.root, file) }
+
+// openObject returns an object's file and its trailer.
+func openObject(root *os.Root, file string) (*os.File, trailer, error) {
+	r, err := root.Open(file)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, trailer{}, ErrNotFound
 	}
@@ -366,39 +367,6 @@ func (f *folder) copyObject(ctx context.Context, from, to string) error {
 	}
 	defer r.Close()
 	return f.put(ctx, to, r, object.Size, PutOptions{ContentType: object.ContentType})
-}
-
-func (f *folder) list(ctx context.Context, prefix string) iter.Seq2[listed, error] {
-	return func(yield func(listed, error) bool) {
-		dir := path.Join(objectsDir, fold(strings.TrimSuffix(prefix, "/")))
-		err := fs.WalkDir(f.root.FS(), dir, func(file string, entry fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // removed meanwhile
-			}
-			if err := errors.Join(err, ctx.Err()); err != nil {
-				return err
-			}
-			stem, isObject := strings.CutSuffix(file, leaf)
-			if entry.IsDir() || !isObject {
-				return nil
-			}
-			name := unfold(strings.TrimPrefix(stem, objectsDir+"/"))
-			object, err := f.stat(ctx, name)
-			if errors.Is(err, ErrNotFound) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if !yield(listed{name, object}, nil) {
-				return fs.SkipAll
-			}
-			return nil
-		})
-		if err != nil {
-			yield(listed{}, err)
-		}
-	}
 }
 
 // allowOrigins has nothing to do: the handler answers browsers from everywhere.
