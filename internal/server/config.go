@@ -15,6 +15,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/blob"
+	"github.com/kubewandb/kubewandb/internal/server/graph"
 	"github.com/kubewandb/kubewandb/internal/server/identity"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
@@ -64,6 +65,9 @@ type Config struct {
 	// RateLimit is how many batches of metrics per second one user may send in the long run, and four times as many GraphQL
 	// operations. 0 means no limit.
 	RateLimit float64
+	// DisabledFeatures are features of the client's protocol that clients are told this server does not have: they then ask in
+	// the way of older servers, which is answered as well.
+	DisabledFeatures []string
 	// ShutdownDelay is how long requests are still accepted after the signal to end, while /ready says no: longer than a
 	// load balancer needs to notice. With a single pod, 0.
 	ShutdownDelay time.Duration
@@ -92,6 +96,9 @@ func (c Config) StoreConfig() store.Config {
 func (c Config) Check() error {
 	var problems []error
 	if _, err := parseHost(c.Host); err != nil {
+		problems = append(problems, err)
+	}
+	if err := graph.CheckFeatures(c.DisabledFeatures); err != nil {
 		problems = append(problems, err)
 	}
 	if err := c.Identity.Check(); err != nil {

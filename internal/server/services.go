@@ -36,7 +36,7 @@ func (s *Server) serve() {
 			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: s.history,
 			Artifacts: s.artifacts, Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs, History: s.history}),
 		},
-		Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
+		DisabledFeatures: cfg.DisabledFeatures, Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
 	})
 	s.ingest = ingest.New(s.store, ingest.Config{
 		Guard: s.guard, Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -98,37 +100,115 @@ func readCorpus(t *testing.T) (operations []operation) {
 	return operations
 }
 
-// Whatever the client sent once is understood, also where what it names does not exist.
+// features are what the server tells the client that it has, as it does by itself.
+func (p *program) features(t *testing.T, key string) (on, off []string) {
+	t.Helper()
+	var answer struct {
+		Data struct {
+			ServerInfo struct {
+				Features []struct {
+					Name      string
+					IsEnabled bool
+				}
+			}
+		}
+	}
+	_, body := p.send(t, key, operation{Query: "query ServerFeaturesQuery { serverInfo { features { name isEnabled } } }"})
+	if err := json.Unmarshal(body, &answer); err != nil {
+		t.Fatal(err)
+	}
+	for _, feature := range answer.Data.ServerInfo.Features {
+		if feature.IsEnabled {
+			on = append(on, feature.Name)
+		} else {
+			off = append(off, feature.Name)
+		}
+	}
+	return on, off
+}
+
+func (p *program) send(t *testing.T, key string, o operation) (status int, body []byte) {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/graphql", bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth("api", key)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err = io.ReadAll(io.LimitReader(response.Body, 8<<20))
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, body
+}
+
+// Whatever the client sent once is understood, also where what it names does not exist, and whatever the server says it has:
+// a client that was told otherwise before a restart sends what it did.
 func TestRecordedRequestsAreUnderstood(t *testing.T) {
 	corpus := readCorpus(t)
 	if len(corpus) < 30 {
 		t.Fatalf("the corpus holds %d requests: run the tests with UPDATE_CORPUS=1", len(corpus))
 	}
 	p := serve(t)
-	home := p.user(t, "ada")
-	key := strings.TrimPrefix(home.Env[1], "WANDB_API_KEY=")
+	key := strings.TrimPrefix(p.user(t, "ada").Env[1], "WANDB_API_KEY=")
+	on, _ := p.features(t, key)
+	if len(on) < 10 {
+		t.Fatalf("the server has the features %q: they are read wrongly", on)
+	}
+	p.replay(t, key, corpus)
+	for _, feature := range on {
+		t.Run("without "+feature, func(t *testing.T) {
+			p := serveBehind(t, plain, nil, "--disabled-features", feature)
+			key := strings.TrimPrefix(p.user(t, "ada").Env[1], "WANDB_API_KEY=")
+			if _, off := p.features(t, key); !slices.Equal(off, []string{feature}) {
+				t.Errorf("switched off are %q", off)
+			}
+			p.replay(t, key, corpus)
+		})
+	}
+}
+
+func (p *program) replay(t *testing.T, key string, corpus []operation) {
+	t.Helper()
 	for _, o := range corpus {
-		body, err := json.Marshal(o)
-		if err != nil {
-			t.Fatal(err)
+		status, body := p.send(t, key, o)
+		if status != http.StatusOK && status != http.StatusNotFound {
+			t.Errorf("answered with %d: %s", status, o.Query)
 		}
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/graphql", bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.SetBasicAuth("api", key)
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = response.Body.Close()
-		if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusNotFound {
-			t.Errorf("answered with %d: %s", response.StatusCode, body)
+		// What the schema does not know is told with this code; that something does not exist is not.
+		if strings.Contains(string(body), "GRAPHQL_VALIDATION_FAILED") || strings.Contains(string(body), "GRAPHQL_PARSE_FAILED") {
+			t.Errorf("%s is not understood: %s", o.Query, body)
 		}
 	}
 	for line := range strings.Lines(p.logs.String()) {
 		if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, "not supported") {
 			t.Errorf("the server logged %s", line)
 		}
+	}
+}
+
+// The client asks differently for what it is told that the server does not have, and gets it all the same. Where the corpus is
+// written, this is done without each feature by itself as well.
+func TestArtifactsWithoutFeatures(t *testing.T) {
+	p := serve(t)
+	key := strings.TrimPrefix(p.user(t, "ada").Env[1], "WANDB_API_KEY=")
+	on, _ := p.features(t, key)
+	without := []string{strings.Join(on, ",")}
+	if os.Getenv("UPDATE_CORPUS") != "" {
+		without = append(without, on...)
+	}
+	for _, features := range without {
+		t.Run("without "+features, func(t *testing.T) {
+			p := serveBehind(t, plain, nil, "--disabled-features", features)
+			p.ends(t)
+			p.runs(t, p.user(t, "ada"), "artifacts.py")
+		})
 	}
 }

@@ -52,16 +52,27 @@ func Operations(t testing.TB) ([]Operation, []Input) {
 	var found struct {
 		Operations []Operation
 		Inputs     []Input
-		Core       string
 	}
 	if err := json.Unmarshal(output, &found); err != nil {
 		t.Fatalf("read the client's operations: %v", err)
 	}
-	core, err := os.ReadFile(found.Core)
+	return append(found.Operations, coreOperations(readCore(t))...), found.Inputs
+}
+
+// coreSource is where the client's core is in its package.
+const coreSource = "bin/wandb-core"
+
+func readCore(t testing.TB) []byte {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(Venv(t), "lib", "python*", "site-packages", "wandb", coreSource))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("find the client's core: %q, %v", found, err)
+	}
+	core, err := os.ReadFile(found[0])
 	if err != nil {
 		t.Fatalf("read the client's core: %v", err)
 	}
-	return append(found.Operations, coreOperations(core)...), found.Inputs
+	return core
 }
 
 var (
@@ -78,7 +89,7 @@ func coreOperations(core []byte) []Operation {
 			end += braced(core[end:])
 		}
 		found = append(found, Operation{
-			Name: string(core[at[2]:at[3]]), Source: "bin/wandb-core", Text: string(core[at[0]:end]),
+			Name: string(core[at[2]:at[3]]), Source: coreSource, Text: string(core[at[0]:end]),
 		})
 	}
 	return found

@@ -117,7 +117,6 @@ json.dump(
     {
         "operations": [operation for path in modules() for operation in operations(path)],
         "inputs": list(inputs()),
-        "core": os.path.join(ROOT, "bin", "wandb-core"),
     },
     sys.stdout,
 )

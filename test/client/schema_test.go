@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,5 +63,48 @@ func TestTheSchemaHasWhatTheClientAsksFor(t *testing.T) {
 	}
 	for _, problem := range lacking {
 		t.Error(problem)
+	}
+}
+
+// What the core sends stands in types of a binary only.
+func TestTheSchemaHasTheFieldsOfTheCore(t *testing.T) {
+	operations, _ := client.Operations(t)
+	texts := map[string]string{}
+	for _, operation := range operations {
+		if operation.Source == "bin/wandb-core" {
+			texts[operation.Name] = operation.Text
+		}
+	}
+	checked := map[string]bool{}
+	for _, input := range client.CoreInputs(t) {
+		name, variables := strings.CutPrefix(strings.TrimSuffix(input.Name, "Input"), "__")
+		if slices.Contains(notServed, name) || slices.Contains(notServed, input.Name) {
+			continue
+		}
+		checked[input.Name] = true
+		for _, field := range input.Fields {
+			if variables {
+				// That the text fits the schema is checked above; a variable that it does not name would be lost.
+				if !regexp.MustCompile(`\$` + field + `\b`).MatchString(texts[name]) {
+					t.Errorf("%s sends %s, which its text does not name: %q", name, field, texts[name])
+				}
+			} else if problem := graph.ValidateInput(input.Name, field); problem != "" {
+				t.Errorf("%s (%s): %s", input.Name, input.Source, problem)
+			}
+		}
+	}
+	for _, name := range []string{
+		"CreateArtifactInput", "CreateArtifactFilesInput", "CreateArtifactFileSpecInput", "UploadPartsInput", "UseArtifactInput",
+		"ArtifactAliasInput", "__UpsertBucketInput", "__CreateArtifactManifestInput", "__RewindRunInput",
+	} {
+		if !checked[name] {
+			t.Errorf("%s is not found in the core: it is read wrongly", name)
+		}
+	}
+	if len(checked) < 30 {
+		t.Errorf("only %d types are found in the core: it is read wrongly", len(checked))
+	}
+	if graph.ValidateInput("CreateArtifactInput", "noSuchField") == "" || graph.ValidateInput("NoSuchInput", "name") == "" {
+		t.Error("what the schema lacks is not noticed")
 	}
 }

@@ -46,13 +46,13 @@ var built = sync.OnceValues(func() (string, error) {
 // program is a server on a data folder of its own, behind a proxy that notes what it is asked.
 type program struct {
 	path, data string
+	// flags are those of `server serve` beside the usual.
+	flags []string
 	// url is how clients reach it; address is where it listens.
 	url, address string
-	// bucket are flags that say where objects are kept; none is the data folder.
-	bucket []string
-	logs   *logs
-	tape   *tape
-	cmd    *exec.Cmd
+	logs         *logs
+	tape         *tape
+	cmd          *exec.Cmd
 }
 
 type logs struct {
@@ -90,14 +90,14 @@ func serve(t *testing.T) *program {
 	return serveBehind(t, plain, nil)
 }
 
-// serveBehind starts it behind a proxy, and an ingress where there is one, with flags that say where objects are kept.
-func serveBehind(t *testing.T, front front, ingress *ingress, bucket ...string) *program {
+// serveBehind starts it behind a proxy, and an ingress where there is one, with flags beside the usual.
+func serveBehind(t *testing.T, front front, ingress *ingress, flags ...string) *program {
 	t.Helper()
 	path, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{path: path, data: filepath.Join(t.TempDir(), "data"), logs: &logs{}, address: freeAddress(t), bucket: bucket}
+	p := &program{path: path, flags: flags, data: filepath.Join(t.TempDir(), "data"), logs: &logs{}, address: freeAddress(t)}
 	p.tape = newTape(t, p.address, front, ingress)
 	p.url = p.tape.url
 	p.start(t)
@@ -117,9 +117,8 @@ func freeAddress(t *testing.T) string {
 
 func (p *program) start(t *testing.T) {
 	t.Helper()
-	p.cmd = exec.Command(p.path, append([]string{
-		"serve", "--data-dir", p.data, "--host", p.url, "--listen", p.address, "--metrics-listen", "",
-	}, p.bucket...)...)
+	p.cmd = exec.Command(p.path, "serve", "--data-dir", p.data, "--host", p.url, "--listen", p.address, "--metrics-listen", "")
+	p.cmd.Args = append(p.cmd.Args, p.flags...)
 	p.cmd.Stderr = p.logs
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,9 @@ package graph
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/artifact"
 	"github.com/kubewandb/kubewandb/internal/server/graph/model"
@@ -110,6 +112,12 @@ func manifestPayload(m *artifact.ManifestFile, err error, mutation *string) (*mo
 }
 
 func (r *Resolver) createFiles(ctx context.Context, in model.CreateArtifactFilesInput) (*model.CreateArtifactFilesPayload, error) {
+	if a := in.DigestAlgorithm; a != nil && *a != model.ArtifactDigestAlgorithmManifestMd5 {
+		return nil, &fault.Error{
+			Reason: artifact.ReasonInvalid, Op: fmt.Sprintf("files with digests of %s are not kept here", *a),
+			Hint: "Leave the choice of the algorithm to the client: it asks the server.",
+		}
+	}
 	specs := make([]artifact.FileSpec, len(in.ArtifactFiles))
 	for i, f := range in.ArtifactFiles {
 		id, err := idOf(f.ArtifactID, artifactKind)

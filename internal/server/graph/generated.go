@@ -26759,7 +26759,7 @@ func (ec *executionContext) unmarshalInputCreateArtifactFileSpecInput(ctx contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"artifactID", "name", "md5", "mimetype", "artifactManifestID", "uploadPartsInput"}
+	fieldsInOrder := [...]string{"artifactID", "name", "md5", "digest", "mimetype", "artifactManifestID", "uploadPartsInput"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -26787,6 +26787,13 @@ func (ec *executionContext) unmarshalInputCreateArtifactFileSpecInput(ctx contex
 				return it, err
 			}
 			it.Md5 = data
+		case "digest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digest"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Digest = data
 		case "mimetype":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mimetype"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -26836,7 +26843,7 @@ func (ec *executionContext) unmarshalInputCreateArtifactFilesInput(ctx context.C
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"artifactFiles", "storageLayout", "cloudRegionID", "clientMutationId"}
+	fieldsInOrder := [...]string{"artifactFiles", "storageLayout", "cloudRegionID", "digestAlgorithm", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -26864,6 +26871,13 @@ func (ec *executionContext) unmarshalInputCreateArtifactFilesInput(ctx context.C
 				return it, err
 			}
 			it.CloudRegionID = data
+		case "digestAlgorithm":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digestAlgorithm"))
+			data, err := ec.unmarshalOArtifactDigestAlgorithm2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactDigestAlgorithm(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DigestAlgorithm = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)

@@ -50,6 +50,8 @@ const (
 // Options set up a Handler.
 type Options struct {
 	Services
+	// DisabledFeatures are features that clients are told this server does not have, so that they ask in the way of older servers.
+	DisabledFeatures []string
 	// Logger hears of failed resolvers and unsupported operations; nil means slog.Default().
 	Logger *slog.Logger
 	// Observe, where set, hears of every operation. The name comes from the client and may be anything.
@@ -74,7 +76,7 @@ func NewHandler(options Options) *Handler {
 	if options.Observe == nil {
 		options.Observe = func(string, string, time.Duration) {}
 	}
-	schema := NewExecutableSchema(Config{Resolvers: &Resolver{options.Services}})
+	schema := NewExecutableSchema(Config{Resolvers: &Resolver{options.Services, options.DisabledFeatures}})
 	return &Handler{options: options, executor: newExecutor(schema, options.Logger)}
 }
 

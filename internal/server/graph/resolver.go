@@ -20,4 +20,8 @@ type Services struct {
 }
 
 // Resolver is where resolvers find what they ask.
-type Resolver struct{ Services }
+type Resolver struct {
+	Services
+	// disabled are features that clients are told this server does not have.
+	disabled []string
+}

@@ -21,7 +21,7 @@ func (r *queryResolver) Viewer(ctx context.Context) (*model.User, error) {
 }
 
 func (r *queryResolver) ServerInfo(ctx context.Context) (*model.ServerInfo, error) {
-	return serverInfo(), nil
+	return serverInfo(r.disabled), nil
 }
 
 func (r *Resolver) Mutation() MutationResolver { return &mutationResolver{r} }

@@ -2,6 +2,9 @@ package graph
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/kubewandb/kubewandb/internal/server/graph/model"
 	"github.com/kubewandb/kubewandb/internal/version"
@@ -18,7 +21,7 @@ const (
 	protocolVersion = "0.78.0"
 )
 
-func serverInfo() *model.ServerInfo {
+func serverInfo(disabled []string) *model.ServerInfo {
 	instance := protocolVersion + "+kubewandb." + version.Version
 	return &model.ServerInfo{
 		CliVersionInfo: json.RawMessage(`{"min_cli_version":"` + oldestClient + `","max_cli_version":"` + newestClient + `"}`),
@@ -26,7 +29,7 @@ func serverInfo() *model.ServerInfo {
 			OutOfDate: false, LatestVersionString: instance, VersionOnThisInstanceString: instance,
 		},
 		// The client takes a feature that is not named as off.
-		Features: features(),
+		Features: features(disabled),
 	}
 }
 
@@ -38,10 +41,21 @@ var enabled = [...]string{
 	"ARTIFACT_TAGS", "CLIENT_IDS", "PROJECT_ARTIFACT_COLLECTION_MEMBERSHIP", "ARTIFACT_COLLECTION_MEMBERSHIP_FILES",
 }
 
-func features() []*model.ServerFeature {
+// CheckFeatures tells which of some names are of no feature that could be switched off.
+func CheckFeatures(names []string) error {
+	for _, name := range names {
+		if !slices.Contains(enabled[:], name) {
+			return fmt.Errorf("DISABLED_FEATURES names %s, which is none of %s", name, strings.Join(enabled[:], ", "))
+		}
+	}
+	return nil
+}
+
+// features are those that clients are told of.
+func features(disabled []string) []*model.ServerFeature {
 	list := make([]*model.ServerFeature, len(enabled))
 	for i, name := range enabled {
-		list[i] = &model.ServerFeature{Name: name, IsEnabled: true}
+		list[i] = &model.ServerFeature{Name: name, IsEnabled: !slices.Contains(disabled, name)}
 	}
 	return list
 }

@@ -256,19 +256,23 @@ type CreateArtifactCollectionTagAssignmentsInput struct {
 }
 
 type CreateArtifactFileSpecInput struct {
-	ArtifactID         string              `json:"artifactID"`
-	Name               string              `json:"name"`
-	Md5                string              `json:"md5"`
+	ArtifactID string `json:"artifactID"`
+	Name       string `json:"name"`
+	Md5        string `json:"md5"`
+	// Has no effect: that of another algorithm.
+	Digest             *string             `json:"digest,omitempty"`
 	Mimetype           *string             `json:"mimetype,omitempty"`
 	ArtifactManifestID *string             `json:"artifactManifestID,omitempty"`
 	UploadPartsInput   []*UploadPartsInput `json:"uploadPartsInput,omitempty"`
 }
 
 type CreateArtifactFilesInput struct {
-	ArtifactFiles    []*CreateArtifactFileSpecInput `json:"artifactFiles"`
-	StorageLayout    *ArtifactStorageLayout         `json:"storageLayout,omitempty"`
-	CloudRegionID    *string                        `json:"cloudRegionID,omitempty"`
-	ClientMutationID *string                        `json:"clientMutationId,omitempty"`
+	ArtifactFiles []*CreateArtifactFileSpecInput `json:"artifactFiles"`
+	StorageLayout *ArtifactStorageLayout         `json:"storageLayout,omitempty"`
+	CloudRegionID *string                        `json:"cloudRegionID,omitempty"`
+	// MANIFEST_MD5 or null: files are known by their MD5.
+	DigestAlgorithm  *ArtifactDigestAlgorithm `json:"digestAlgorithm,omitempty"`
+	ClientMutationID *string                  `json:"clientMutationId,omitempty"`
 }
 
 type CreateArtifactFilesPayload struct {
