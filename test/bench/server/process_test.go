@@ -78,20 +78,29 @@ func (p *process) watch() {
 	ticker := time.NewTicker(time.Second / 4)
 	defer ticker.Stop()
 	for range ticker.C {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
-		found := residentSize.FindSubmatch(status)
-		if err != nil || found == nil {
+		now := p.resident()
+		if now == 0 {
 			return
 		}
-		kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
-		p.peak = max(p.peak, kilobytes<<10)
+		p.peak = max(p.peak, now)
 	}
+}
+
+// resident is the memory of the process now; 0 where it has ended.
+func (p *process) resident() int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	found := residentSize.FindSubmatch(status)
+	if err != nil || found == nil {
+		return 0
+	}
+	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
+	return kilobytes << 10
 }
 
 // stop ends the process and returns the most memory that it took.
 func (p *process) stop(tb testing.TB) (peak int64) {
 	tb.Helper()
-	group := -p.command.Process.Pid
+	group, last := -p.command.Process.Pid, p.resident() // a short life has no other sample
 	_ = syscall.Kill(group, syscall.SIGTERM)
 	timer := time.AfterFunc(time.Minute, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
 	defer timer.Stop()
@@ -99,7 +108,7 @@ func (p *process) stop(tb testing.TB) (peak int64) {
 		tb.Errorf("the server ended with %v:\n%s", err, p.output)
 	}
 	<-p.watching
-	return p.peak
+	return max(p.peak, last)
 }
 
 func wait(tb testing.TB, d time.Duration) {
