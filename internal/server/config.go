@@ -81,6 +81,8 @@ type Config struct {
 
 	// seams for tests
 	Now func() time.Time
+	// LateAfter is how long a request may wait until it is not written any more; 0 means store.LateAfter.
+	LateAfter time.Duration
 }
 
 // StoreConfig says where the database is.

@@ -70,7 +70,7 @@ func (s *Server) Handler() http.Handler {
 	probes.HandleFunc("GET /ready", s.ready)
 	probes.HandleFunc("/sdk/otel/", notFound)
 	probes.Handle(blob.StoragePath, s.observed(s.objects()))
-	probes.Handle("/", s.observed(s.sameSite(mux)))
+	probes.Handle("/", s.observed(s.punctual(s.sameSite(mux))))
 	return frugal(probes)
 }
 

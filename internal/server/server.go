@@ -242,7 +242,8 @@ func (s *Server) serveHTTP(ctx context.Context, listener net.Listener, handler h
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: transferTimeout,
 		WriteTimeout: requestTimeout + transferTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), // what clients do wrong on a connection
+		ConnContext: withConnection,
+		ErrorLog:    slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), // what clients do wrong on a connection
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -21,6 +21,7 @@ const commitTries = 3
 // Commit completes a pending version: when it returns, every name finds it, on every replica. It fails and changes nothing
 // where an object is missing or differs from what the manifest says. A version that is committed is returned as it is.
 func (s *Service) Commit(ctx context.Context, id store.ID) (store.Artifact, error) {
+	ctx = store.Unhurried(ctx) // a million files take a while, and whoever commits twice changes nothing
 	a, _, err := s.alive(ctx, id, access.Write)
 	if err != nil || a.State == store.ArtifactCommitted {
 		return a, err

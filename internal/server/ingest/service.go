@@ -159,7 +159,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, from caller) (sto
 		return false, err
 	}
 	held.shrink(int64(sizeOf(a)))
-	a.Permit, a.At = permit, store.At(s.cfg.Now())
+	a.Permit, a.At, a.Arrival = permit, store.At(s.cfg.Now()), store.ArrivalOf(ctx)
 	if a.Writer, err = writerOf(r); err != nil {
 		return false, err
 	}
@@ -182,6 +182,9 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, from caller) (sto
 func (s *Service) write(w http.ResponseWriter, r *http.Request, a *store.Append, from caller) error {
 	if err := s.commit(r.Context(), a); err != nil || a.Err == nil {
 		return err
+	}
+	if errors.Is(a.Err, store.ErrLate) {
+		return a.Err
 	}
 	s.callers.drop(credentialOf(r))
 	s.permits.drop(placeOf(r, from))
@@ -261,7 +264,7 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, outcome, text = http.StatusRequestTimeout, "broken", errBroken.Error()
 	case errors.Is(err, errBusy), errors.Is(err, errLimited):
 		status, outcome, text = http.StatusTooManyRequests, "busy", err.Error()
-	case errors.Is(err, errStopped), errors.Is(err, store.ErrStale), r.Context().Err() != nil:
+	case errors.Is(err, errStopped), errors.Is(err, store.ErrStale), errors.Is(err, store.ErrLate), r.Context().Err() != nil:
 	default:
 		s.cfg.Logger.WarnContext(r.Context(), "metrics not written", "path", r.URL.Path, "error", err)
 	}

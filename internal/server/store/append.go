@@ -57,8 +57,10 @@ type Append struct {
 	Permit Permit
 	Writer Text
 	// At is when the request came.
-	At    Micros
-	Parts []Part
+	At Micros
+	// Arrival is when the request came in whole; nil for one that is never late.
+	Arrival *Arrival
+	Parts   []Part
 	// Summary is nil for none.
 	Summary *SummaryLine
 	// Complete: the process has ended, with ExitCode.
@@ -68,7 +70,7 @@ type Append struct {
 	// Compare: a history that begins at an earlier step is not written but told by ErrBehind.
 	Compare bool
 
-	// Err is set by Commit where this request was not written: ErrStale or ErrBehind.
+	// Err is set by Commit where this request was not written: ErrStale, ErrBehind or ErrLate.
 	Err error
 	// Stopping is set by Commit: somebody wants the process to stop.
 	Stopping bool

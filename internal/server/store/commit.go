@@ -13,7 +13,7 @@ import (
 )
 
 // Commit writes a group of requests in one transaction, with few statements: in the order given, which matters for those to
-// one run. Requests whose Permit is stale are left out and told so in their Err. Whoever changes a run's streams must have
+// one run. Requests that are late or whose Permit is stale are left out and told so in their Err. Whoever changes a run's streams must have
 // locked its row of run_live, and locks several in the order of their ids: then replicas never wait for each other in a circle.
 func (s *Store) Commit(ctx context.Context, group []*Append) error {
 	return s.update(ctx, "write metrics", func(ctx context.Context, tx bun.Tx) error {
@@ -96,6 +96,10 @@ func (c *commit) admit(ctx context.Context, group []*Append) ([]*Append, error) 
 		now.Admin = admin
 		if a.Err = nil; !known || now != a.Permit || c.runs[now.RunID] == nil {
 			a.Err = ErrStale
+			continue
+		}
+		if a.Arrival.Late() { // the run is locked: what comes later at another replica is written later
+			a.Err = ErrLate
 			continue
 		}
 		admitted = append(admitted, a)

@@ -158,14 +158,14 @@ const (
 )
 
 // update runs a transaction, and runs it again where the database undid it to resolve a deadlock. When it returns nil the
-// writes are on stable storage.
+// writes are on stable storage. ErrLate tells that the request of ctx came too long ago.
 func (s *Store) update(ctx context.Context, op string, fn func(ctx context.Context, tx bun.Tx) error) error {
 	p := s.pools.Load()
 	if p == nil {
 		return classify(op, errNotPrepared)
 	}
 	for try := 1; ; try++ {
-		err := p.write.RunInTx(ctx, nil, fn)
+		err := p.write.RunInTx(ctx, nil, punctual(fn))
 		if err == nil || !mayRepeat(err) || try == transactionTries {
 			return classify(op, err)
 		}
