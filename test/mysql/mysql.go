@@ -104,7 +104,7 @@ func StartUnder(t testing.TB, program ...string) (db Database, stop func()) {
 			t.Fatalf("shut MySQL down: %v", err)
 		}
 		select {
-		case <-s.ended:
+		case <-s.run.ended:
 		case <-ctx.Done():
 			t.Fatalf("MySQL under %s does not end", program[0])
 		}
@@ -114,12 +114,18 @@ func StartUnder(t testing.TB, program ...string) (db Database, stop func()) {
 const startTimeout = time.Minute
 
 type server struct {
+	place   installation
+	at      netns.Place
+	options []string
+	// under is another program that MySQL runs under; none where it is empty.
+	under []string
+	run   *run
+
 	admin *sql.DB
 	host  string
 	port  int
 	ca    string
 	lock  *os.File // held for as long as the process runs: the data folder is in use
-	ended chan error
 
 	mu   sync.Mutex
 	made int
@@ -141,13 +147,6 @@ func start(at netns.Place, under ...string) (*server, error) {
 		"--log-error="+filepath.Join(datadir, "log"),
 		"--bind-address="+at.Bind,
 		"--port="+strconv.Itoa(port))
-	ended := make(chan error, 1)
-	command := place.mysqld(ctx, options...)
-	if len(under) > 0 {
-		command = place.mysqldUnder(ctx, under, options...)
-	}
-	go runUntilExit(command, at, ended)
-
 	cfg := driver.NewConfig()
 	cfg.Net, cfg.Addr, cfg.User = "unix", place.path(filepath.Join(datadir, "s")), "root"
 	cfg.Logger = &driver.NopLogger{}
@@ -155,12 +154,33 @@ func start(at netns.Place, under ...string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the connection: %w", err)
 	}
-	s := &server{admin: sql.OpenDB(connector), host: at.Bind, port: port, lock: lock, ended: ended, ca: place.path(filepath.Join(datadir, "ca.pem"))}
-	if err := s.await(ctx, ended); err != nil {
+	s := &server{
+		place: place, at: at, options: options, under: under,
+		admin: sql.OpenDB(connector), host: at.Bind, port: port, lock: lock, ca: place.path(filepath.Join(datadir, "ca.pem")),
+	}
+	if err := s.launch(ctx); err != nil {
 		text, _ := os.ReadFile(place.path(filepath.Join(datadir, "log")))
 		return nil, fmt.Errorf("%w: %s", err, text[max(0, len(text)-2000):])
 	}
 	return s, nil
+}
+
+// launch starts the process on the data folder, and waits until it answers.
+func (s *server) launch(ctx context.Context) error {
+	command := s.place.mysqld(ctx, s.options...)
+	if len(s.under) > 0 {
+		command = s.place.mysqldUnder(ctx, s.under, s.options...)
+	}
+	s.run = &run{cmd: command, started: make(chan struct{}), ended: make(chan error, 1)}
+	go s.run.untilExit(s.at)
+	return s.await(ctx, s.run.ended)
+}
+
+// run is one process.
+type run struct {
+	cmd     *exec.Cmd
+	started chan struct{}
+	ended   chan error
 }
 
 // prepare installs MySQL where it is missing and makes a data folder for this process.
@@ -179,15 +199,19 @@ func prepare(ctx context.Context) (place installation, datadir string, lock *os.
 	return place, datadir, lock, err
 }
 
-// runUntilExit keeps its thread: the system ends the server with the thread that started it. A thread that has entered
+// untilExit keeps its thread: the system ends the server with the thread that started it. A thread that has entered
 // another namespace ends with its goroutine.
-func runUntilExit(cmd *exec.Cmd, at netns.Place, ended chan<- error) {
+func (r *run) untilExit(at netns.Place) {
 	runtime.LockOSThread()
-	if err := at.Enter(); err != nil {
-		ended <- err
-		return
+	err := at.Enter()
+	if err == nil {
+		err = r.cmd.Start()
 	}
-	ended <- cmd.Run()
+	close(r.started)
+	if err == nil {
+		err = r.cmd.Wait()
+	}
+	r.ended <- err
 }
 
 func (s *server) await(ctx context.Context, ended <-chan error) error {

@@ -38,3 +38,21 @@ func connect(t *testing.T, place mysql.Database) *sql.DB {
 	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
+
+func TestAnInstanceComesBackWithWhatWasCommitted(t *testing.T) {
+	instance := mysql.StartInstance(t)
+	place := instance.Database(t)
+	db := connect(t, place)
+	for _, statement := range []string{"CREATE TABLE things (id BIGINT PRIMARY KEY)", "INSERT INTO things VALUES (7)"} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := instance.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var id int
+	if err := connect(t, place).QueryRowContext(t.Context(), "SELECT id FROM things").Scan(&id); err != nil || id != 7 {
+		t.Errorf("after the restart: %d, %v", id, err)
+	}
+}

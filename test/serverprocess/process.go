@@ -1,0 +1,261 @@
+// Package serverprocess runs W&B Server as a process of its own that a test may kill and stop: the test's binary starts itself
+// again as a server. The test's package calls Main from TestMain.
+package serverprocess
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kubewandb/kubewandb/internal/redact"
+	"github.com/kubewandb/kubewandb/internal/server"
+	"github.com/kubewandb/kubewandb/internal/server/blob"
+	"github.com/kubewandb/kubewandb/internal/server/store"
+)
+
+// variable makes a test's binary a server. It holds settings.
+const variable = "TEST_SERVER_SETTINGS"
+
+// settings are a Config on its way to another process.
+type settings struct {
+	Listen, DataDir     string
+	MySQL               *store.MySQL
+	MySQLPassword       string
+	BucketURL, Endpoint string
+	LateAfter           time.Duration
+}
+
+// Main runs the tests, or the server that one of them has started.
+func Main(m *testing.M) int {
+	text := os.Getenv(variable)
+	if text == "" {
+		return m.Run()
+	}
+	if err := serve(text); err != nil {
+		slog.Error("server ended", "error", err)
+		return 1
+	}
+	return 0
+}
+
+func serve(text string) error {
+	var s settings
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return fmt.Errorf("read the settings: %w", err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	cfg := server.Config{
+		Host: "http://" + s.Listen, Listen: s.Listen, DataDir: s.DataDir, LateAfter: s.LateAfter,
+		Bucket: blob.Config{URL: redact.Secret(s.BucketURL), ExternalEndpoint: s.Endpoint},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if s.MySQL != nil {
+		cfg.MySQL = *s.MySQL
+		cfg.MySQL.Password = redact.Secret(s.MySQLPassword)
+	}
+	return server.Run(ctx, cfg)
+}
+
+// Config says what a server serves.
+type Config struct {
+	// Store is its database. That of SQLite must be called as the server calls it, and lie in DataDir.
+	Store store.Config
+	// Bucket is where objects are kept; the zero value is a folder in DataDir.
+	Bucket blob.Config
+	// DataDir is "" for a new folder.
+	DataDir string
+	// LateAfter is how long requests may wait; 0 means store.LateAfter.
+	LateAfter time.Duration
+}
+
+// Process is a server. Its address stays the same when it is started again.
+type Process struct {
+	// URL is where it listens.
+	URL      string
+	settings settings
+	output   *output
+
+	mu      sync.Mutex
+	command *exec.Cmd
+	ended   chan error
+}
+
+// Start runs a server until the test ends, and waits until it is ready.
+func Start(t testing.TB, cfg Config) *Process {
+	t.Helper()
+	p := Prepare(t, cfg)
+	p.Run(t)
+	p.Await(t)
+	return p
+}
+
+// Prepare returns a server that does not run yet.
+func Prepare(t testing.TB, cfg Config) *Process {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.DataDir == "" {
+		cfg.DataDir = t.TempDir()
+	}
+	p := &Process{URL: "http://" + address, output: &output{}, settings: settings{
+		Listen: address, DataDir: cfg.DataDir, MySQL: cfg.Store.MySQL, LateAfter: cfg.LateAfter,
+		BucketURL: cfg.Bucket.URL.Reveal(), Endpoint: cfg.Bucket.ExternalEndpoint,
+	}}
+	if my := cfg.Store.MySQL; my != nil {
+		p.settings.MySQLPassword = my.Password.Reveal()
+	}
+	t.Cleanup(func() { p.Kill(t) })
+	return p
+}
+
+// Run starts the process, which must not run.
+func (p *Process) Run(t testing.TB) {
+	t.Helper()
+	text, err := json.Marshal(p.settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), variable+"="+string(text))
+	command.Stdout, command.Stderr = p.output, p.output
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started, ended := make(chan error, 1), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // the system ends the process with the thread that started it
+		err := command.Start()
+		if started <- err; err == nil {
+			ended <- command.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		t.Fatalf("start a server: %v", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.command, p.ended = command, ended
+}
+
+// startTimeout is how long a server may take to become ready, on a machine that does much else.
+const startTimeout = 2 * time.Minute
+
+// Await waits until the server is ready.
+func (p *Process) Await(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !p.ready(ctx) {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the server does not become ready:\n%s", p.Output())
+		case <-tick.C:
+		}
+	}
+}
+
+// probeTimeout is how long a server that is stopped is listened to.
+const probeTimeout = 2 * time.Second
+
+func (p *Process) ready(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/ready", http.NoBody)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+}
+
+// Kill ends the process at once, where it runs.
+func (p *Process) Kill(t testing.TB) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.command == nil {
+		return
+	}
+	if err := p.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("kill the server: %v", err)
+	}
+	<-p.ended
+	p.command = nil
+}
+
+// Wait waits until the process ends by itself.
+func (p *Process) Wait(t testing.TB) error {
+	t.Helper()
+	timer := time.NewTimer(startTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		return err
+	case <-timer.C:
+		t.Fatalf("the server does not end:\n%s", p.Output())
+		return nil
+	}
+}
+
+// Stop makes the process stand still until Continue.
+func (p *Process) Stop(t testing.TB) { p.signal(t, syscall.SIGSTOP) }
+
+// Continue lets a process go on.
+func (p *Process) Continue(t testing.TB) { p.signal(t, syscall.SIGCONT) }
+
+func (p *Process) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.command.Process.Signal(s); err != nil {
+		t.Errorf("%s for the server: %v", s, err)
+	}
+}
+
+// Output is what the process has printed lately.
+func (p *Process) Output() string {
+	p.output.mu.Lock()
+	defer p.output.mu.Unlock()
+	return p.output.text.String()
+}
+
+// maxOutput bounds what is kept of a process's output.
+const maxOutput = 64 << 10
+
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.text.Len() > maxOutput {
+		o.text.Next(o.text.Len() - maxOutput/2)
+	}
+	return o.text.Write(b)
+}
