@@ -181,7 +181,7 @@ func (l *ledger) part(a *Append, p *Part, known stored, f *facts) (wrote bool, e
 		head = &StreamHead{RunID: key.run, Stream: key.stream, Writer: key.writer, MaxStep: NoStep}
 		l.heads[key] = head
 	}
-	if p.FirstLine < head.NextLine {
+	if overlaps := p.FirstLine < head.NextLine; overlaps || head.mayBeCut() {
 		again, err := l.again(key, p, known)
 		if err != nil {
 			return false, err
@@ -191,7 +191,9 @@ func (l *ledger) part(a *Append, p *Part, known stored, f *facts) (wrote bool, e
 			f.again = f.again || p.Stream != StreamConsole
 			return false, nil
 		}
-		head.Generation++
+		if overlaps {
+			head.Generation++
+		}
 	}
 	next := p.FirstLine + int64(p.N)
 	if next > head.NextLine {
@@ -208,6 +210,10 @@ func (l *ledger) part(a *Append, p *Part, known stored, f *facts) (wrote bool, e
 	})
 	return true, nil
 }
+
+// mayBeCut tells whether lines beyond the last one may have been there before: a rewind has cut them off, and a late repeat of
+// the request that brought them must not bring them back. Only histories are rewound.
+func (h *StreamHead) mayBeCut() bool { return h.Stream == StreamHistory && h.Generation > 0 }
 
 // again tells whether the same lines are at the same place in this commit or in the database, perhaps below newer ones: a
 // request that comes late must not bring back what was overwritten since.
