@@ -274,3 +274,36 @@ func TestLargeRequestsAreCut(t *testing.T) {
 		}
 	})
 }
+
+// TestASummaryThatWasReplacedDoesNotComeBack sends the summaries of two processes again after somebody has edited them.
+func TestASummaryThatWasReplacedDoesNotComeBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		sc := newScene(t, s)
+		run := sc.run(t, "r")
+		send := func(writer, line string) {
+			t.Helper()
+			sc.send(t, "r", file(summary, 0, line), "X-WANDB-USE-ASYNC-FILESTREAM", "true", "X-WANDB-ASYNC-CLIENT-ID", writer)
+		}
+		timed, untimed := `{"a":1,"_timestamp":1700000000}`, `{"b":1}`
+		send("one", timed)
+		send("two", untimed)
+		_, err := s.ChangeRun(t.Context(), store.RunKey{ID: run}, "", func(before store.RunBefore) (store.RunAfter, error) {
+			return store.RunAfter{Run: before.Run, State: before.Live.State, Summary: []byte(`{"edited":1}`)}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		send("one", timed)
+		for writer, want := range map[string]string{"one": "{}", "two": "{}", "": `{"edited":1}`} {
+			if got := sc.summary(t, run, writer); got != want {
+				t.Errorf("the summary of %q is %s, want %s", writer, got, want)
+			}
+		}
+		newer, another := `{"a":2,"_timestamp":1700000001}`, `{"b":2}`
+		send("one", newer)
+		send("two", another)
+		if one, two := sc.summary(t, run, "one"), sc.summary(t, run, "two"); one != newer || two != another {
+			t.Errorf("afterwards %s and %s", one, two)
+		}
+	})
+}

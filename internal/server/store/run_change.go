@@ -270,15 +270,23 @@ func putConfig(ctx context.Context, tx bun.Tx, config RunConfig) error {
 	return err
 }
 
+// emptySummary stands where a writer's summary was.
+const emptySummary = "{}"
+
 // replaceSummary puts one summary in place of those of all writers. It is newer than what any of them has sent, and older
-// than what they will send.
+// than what they will send. Of the others stays how old they were: what is sent a second time does not come back.
 func replaceSummary(ctx context.Context, tx bun.Tx, run ID, summary []byte) error {
 	var newest sql.NullInt64
 	err := tx.NewSelect().Model((*RunSummary)(nil)).ColumnExpr("MAX(stamp)").Where("run_id = ?", run).Scan(ctx, &newest)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.NewDelete().Model((*RunSummary)(nil)).Where("run_id = ?", run).Exec(ctx); err != nil {
+	if _, err := tx.NewDelete().Model((*RunSummary)(nil)).Where("run_id = ?", run).Where("writer = ?", Text("")).Exec(ctx); err != nil {
+		return err
+	}
+	_, err = tx.NewUpdate().Model((*RunSummary)(nil)).Set("body = ?", Packed(emptySummary)).
+		Set("stamp = CASE WHEN stamp > ? THEN stamp + 1 ELSE stamp END", Untimed).Where("run_id = ?", run).Exec(ctx)
+	if err != nil {
 		return err
 	}
 	_, err = tx.NewInsert().Model(&RunSummary{RunID: run, Stamp: Micros(newest.Int64) + 1, Body: summary}).Exec(ctx)
