@@ -145,7 +145,9 @@ func (s *story) forks(ctx context.Context) error {
 	after.exists, after.state, after.history = true, "running", s.truth.clone().history
 	after.cut(step)
 	after.config = fmt.Sprintf(`{"_wandb":{"value":{"branch_point":{"run_id":%q,"step":%d}}}}`, s.run, step)
-	_, err := child.perform(ctx, request{after: after, send: func(ctx context.Context, to *serverprocess.Process) (reply, error) {
+	begun := after.clone() // a fork is two steps: one that was cut off in between is taken up by the repetition
+	begun.history = newModel().history
+	_, err := child.perform(ctx, request{after: after, also: begun, send: func(ctx context.Context, to *serverprocess.Process) (reply, error) {
 		return s.ada.send(ctx, to.URL+"/graphql", s.ada.query("UpsertBucket", fields{"entity": entity, "project": project, "name": child.run, "config": after.config}))
 	}})
 	if err != nil {
