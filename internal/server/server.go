@@ -226,7 +226,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	work.Go(func() error { s.history.Run(background); return nil })
 	work.Go(func() error { s.runs.Run(background); return nil })
 	work.Go(func() error { s.watchBucket(background); return nil })
-	group.Go(func() error { s.prepare(groupCtx); return nil })
+	group.Go(func() error { return s.prepare(groupCtx) })
 	group.Go(func() error { return s.serveHTTP(groupCtx, s.listener, s.Handler(), s.cfg.ShutdownDelay) })
 	if s.metricsListener != nil {
 		group.Go(func() error { return s.serveHTTP(groupCtx, s.metricsListener, metricsHandler(s.registry), 0) })
@@ -270,25 +270,29 @@ func (s *Server) serveHTTP(ctx context.Context, listener net.Listener, handler h
 	return nil
 }
 
-// prepare reaches and migrates the database, however long it takes: a database that starts after the server is normal.
-func (s *Server) prepare(ctx context.Context) {
+// prepare reaches and migrates the database, however long it takes: a database that starts after the server is normal. One
+// that a newer program has changed so that this one cannot work on it ends the server.
+func (s *Server) prepare(ctx context.Context) error {
 	pause := minPreparePause
 	for {
 		err := s.prepareOnce(ctx)
 		s.health.prepared(err)
 		if err == nil {
 			s.logger.InfoContext(ctx, "database ready", "after", time.Since(s.started).Round(time.Millisecond).String())
-			return
+			return nil
 		}
 		if ctx.Err() != nil {
-			return
+			return nil
+		}
+		if fault.Reason(err, "") == store.ReasonSchemaTooNew {
+			return err
 		}
 		s.logger.WarnContext(ctx, "database not ready", "error", err, "retry", pause.String())
 		timer := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return
+			return nil
 		case <-timer.C:
 		}
 		pause = min(2*pause, maxPreparePause)

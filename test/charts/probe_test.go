@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubewandb/kubewandb/internal/helm"
+	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/tools/chart/archive"
 )
 
@@ -102,6 +103,9 @@ func TestTheChartStatesTheSchemaOfTheServer(t *testing.T) {
 	stated, err := helm.ParseStatement(load(t, "operator-wandb").Metadata.Annotations)
 	if err != nil || !stated.Known || stated.Schema != newest {
 		t.Errorf("Chart.yaml states %+v (%v), the newest migration is %d: see docs/guides/release-engineering.md", stated, err, newest)
+	}
+	if stated.ReadableBy != store.ReadableBy {
+		t.Errorf("Chart.yaml states that releases from schema %d on can read the data, the server states %d", stated.ReadableBy, store.ReadableBy)
 	}
 	packed, err := archive.Pack(filepath.Join(root, "charts/operator-wandb"), archive.Release{
 		Version: "1.2.3", AppVersion: "1.2.3", Annotations: map[string]string{helm.AnnotationSchemaNote: "Adds an index: a minute."},

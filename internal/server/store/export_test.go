@@ -43,3 +43,22 @@ func withoutComments(text string) string {
 	}
 	return kept.String()
 }
+
+// Newer leaves a database as a newer program does that has brought it to a level, and has stated, where it does, who can read
+// what it makes of it.
+func (s *Store) Newer(ctx context.Context, applied, level, readableBy int64, stated bool) error {
+	db := s.pools.Load().write
+	if schema, err := s.Schema(ctx); err != nil || applied > schema.Applied {
+		if err != nil {
+			return err
+		}
+		if _, err := db.ExecContext(ctx, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, ?)", applied, true); err != nil {
+			return err
+		}
+	}
+	if !stated {
+		return nil
+	}
+	_, err := db.NewInsert().Model(&schemaLevel{Level: level, ReadableBy: readableBy}).Ignore().Exec(ctx)
+	return err
+}

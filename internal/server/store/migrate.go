@@ -30,6 +30,8 @@ type Schema struct {
 	Applied int64 `json:"applied"`
 	// Wanted is the newest version that this program knows. A newer program may have applied more.
 	Wanted int64 `json:"wanted"`
+	// ReadableBy is the oldest version whose programs can work on the database.
+	ReadableBy int64 `json:"readableBy"`
 }
 
 func (s *Store) migrate(ctx context.Context) error {
@@ -40,7 +42,13 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if current.Applied >= current.Wanted {
+	if err := current.readable(); err != nil || current.Applied > current.Wanted {
+		return err
+	}
+	if err := s.stateLevel(ctx, current.Wanted); err != nil {
+		return failure(err)
+	}
+	if current.Applied == current.Wanted {
 		return nil
 	}
 	provider, err := s.provider()
@@ -71,7 +79,10 @@ func (s *Store) Schema(ctx context.Context) (Schema, error) {
 	if err != nil {
 		return Schema{}, classify("read the schema version", err)
 	}
-	return schema, nil
+	if schema.Applied > 0 {
+		schema.ReadableBy, err = s.readableBy(ctx, schema.Applied)
+	}
+	return schema, err
 }
 
 func (s *Store) provider() (*goose.Provider, error) {
@@ -108,6 +119,9 @@ func (s *Store) Health(ctx context.Context) (Schema, error) {
 	schema, err := s.Schema(ctx)
 	if err != nil {
 		return Schema{}, err
+	}
+	if err := schema.readable(); err != nil {
+		return schema, err
 	}
 	if err := s.engine.durability(ctx, p.write.DB); err != nil {
 		return schema, &fault.Error{

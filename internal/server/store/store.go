@@ -78,17 +78,21 @@ func Open(cfg Config) (*Store, error) {
 func (s *Store) Engine() string { return s.engine.name() }
 
 // Prepare reaches the database and, with migrate, brings its schema up to this program's. It may be called again after a
-// failure, and is safe beside other programs that do the same.
+// failure, and is safe beside other programs that do the same. ReasonSchemaTooNew tells that this program must not work on it.
 func (s *Store) Prepare(ctx context.Context, migrate bool) error {
 	if s.pools.Load() == nil {
 		if err := s.reach(ctx); err != nil {
 			return err
 		}
 	}
-	if !migrate {
-		return nil
+	if migrate {
+		return s.migrate(ctx)
 	}
-	return s.migrate(ctx)
+	schema, err := s.Schema(ctx)
+	if err != nil {
+		return err
+	}
+	return schema.readable()
 }
 
 func (s *Store) reach(ctx context.Context) error {
