@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server"
 	"github.com/kubewandb/kubewandb/internal/server/blob"
@@ -45,7 +46,7 @@ func Main(m *testing.M) int {
 		return m.Run()
 	}
 	if err := serve(text); err != nil {
-		slog.Error("server ended", "error", err)
+		slog.Error("server ended", "error", err, "reason", fault.Reason(err, ""), "hint", fault.Hint(err))
 		return 1
 	}
 	return 0
