@@ -33,11 +33,15 @@ type MySQL struct {
 }
 
 const (
-	mysqlConnections   = 32
-	mysqlDialTimeout   = 5 * time.Second
-	mysqlIOTimeout     = 30 * time.Second
-	mysqlIdleTime      = time.Minute
-	mysqlLifetime      = 5 * time.Minute // so that a failover behind one address is noticed
+	mysqlConnections = 32
+	mysqlDialTimeout = 5 * time.Second
+	mysqlIOTimeout   = 30 * time.Second
+	mysqlIdleTime    = 30 * time.Second
+	mysqlLifetime    = 5 * time.Minute // so that a failover behind one address is noticed
+	// mysqlAbandonTime is after how many seconds of silence MySQL ends a connection and gives up its locks: those of a replica
+	// that stands still or cannot be reached keep others from writing to the same runs. The pool keeps nothing for so long: it
+	// looks for idle connections once in mysqlIdleTime.
+	mysqlAbandonTime   = "70"
 	mysqlMigrationLock = "kubewandb.migrate"
 	mysqlMigrationWait = 5 * time.Minute
 )
@@ -58,6 +62,7 @@ func newMySQLEngine(my MySQL) (mysqlEngine, error) {
 	cfg.RejectReadOnly = true // after a failover the old primary answers read-only: reconnect
 	cfg.Params = map[string]string{
 		"transaction_isolation": "'READ-COMMITTED'",
+		"wait_timeout":          mysqlAbandonTime,
 		// Strict mode refuses what does not fit a column, where the server's default may cut it off.
 		"sql_mode": "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
 	}

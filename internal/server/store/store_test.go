@@ -350,3 +350,14 @@ func TestADatabaseThatCannotBeReachedIsAFaultThatMayPass(t *testing.T) {
 		t.Errorf("got %v, want a fault", err)
 	}
 }
+
+func TestMySQLGivesUpTheLocksOfAReplicaThatIsSilent(t *testing.T) {
+	pool, _ := storetest.Open(t, storetest.MySQL(t)).Pools()
+	var seconds int
+	if err := pool.QueryRowContext(t.Context(), "SELECT @@SESSION.wait_timeout").Scan(&seconds); err != nil {
+		t.Fatal(err)
+	}
+	if seconds < 60 || seconds > 90 {
+		t.Errorf("MySQL waits for %d s for a replica that holds locks", seconds)
+	}
+}
