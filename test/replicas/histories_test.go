@@ -13,7 +13,7 @@ import (
 
 const (
 	// fewHistories are told where nothing else is asked for.
-	fewHistories = 400
+	fewHistories = 250
 	// tellers tell at once.
 	tellers = 24
 	// maxFailures end the test.
@@ -44,7 +44,7 @@ func asked(t *testing.T, name string, otherwise uint64) uint64 {
 
 // TestRandomHistoriesOnTwoReplicas tells many runs through two replicas, one of which is killed and stopped while MySQL is
 // killed as well, and compares what every replica shows with what was acknowledged. REPLICA_HISTORIES says how many there are,
-// REPLICA_SEED which ones, REPLICA_QUIET=1 that nothing is killed.
+// REPLICA_SEED which ones, REPLICA_PEACE how many seconds pass between two troubles; 0 is peace for ever.
 func TestRandomHistoriesOnTwoReplicas(t *testing.T) {
 	histories, seed := asked(t, "REPLICA_HISTORIES", fewHistories), asked(t, "REPLICA_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("REPLICA_SEED=%d REPLICA_HISTORIES=%d", seed, histories)
@@ -52,9 +52,10 @@ func TestRandomHistoriesOnTwoReplicas(t *testing.T) {
 	count, began := &telling{}, time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	trouble := &trouble{world: w, random: rand.New(rand.NewPCG(seed, 0))} // repeatable
+	peace := time.Duration(asked(t, "REPLICA_PEACE", 2)) * time.Second
+	trouble := &trouble{world: w, random: rand.New(rand.NewPCG(seed, 0)), peace: peace} // repeatable
 	var troubled sync.WaitGroup
-	if asked(t, "REPLICA_QUIET", 0) == 0 {
+	if peace > 0 {
 		troubled.Go(func() { trouble.run(ctx, t) })
 	}
 	var told, failed atomic.Uint64

@@ -236,11 +236,19 @@ func (s *story) check(ctx context.Context, want *model) error {
 	return err
 }
 
+// tornReads is how often a read may meet the very moment in which a request takes effect: what is asked for in one query is
+// read part by part.
+const tornReads = 3
+
 // checkUnderWay reads while a request may have taken effect.
 func (s *story) checkUnderWay(ctx context.Context, r request) error {
-	found, err := s.read(ctx)
-	if err != nil || found == s.truth.text() || found == r.after.text() || r.also != nil && found == r.also.text() {
-		return err
+	var found string
+	for range tornReads {
+		var err error
+		found, err = s.read(ctx)
+		if err != nil || found == s.truth.text() || found == r.after.text() || r.also != nil && found == r.also.text() {
+			return err
+		}
 	}
 	return fmt.Errorf("while a request is under way the run shows\n%swant\n%s\nor\n%s", found, s.truth.text(), r.after.text())
 }

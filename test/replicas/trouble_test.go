@@ -11,7 +11,9 @@ import (
 // trouble is what happens to one replica and to the database.
 type trouble struct {
 	*world
-	random                  *rand.Rand
+	random *rand.Rand
+	// peace is how long nothing happens, on average.
+	peace                   time.Duration
 	kills, pauses, restarts int
 }
 
@@ -21,7 +23,7 @@ func (b *trouble) String() string {
 
 // run makes trouble until ctx ends, and leaves everything running.
 func (b *trouble) run(ctx context.Context, t *testing.T) {
-	for n := b.random.IntN(3); b.wait(ctx, time.Duration(1000+b.random.IntN(2000))*time.Millisecond); n++ {
+	for n := b.random.IntN(3); b.wait(ctx, b.peace/2+time.Duration(b.random.Int64N(int64(b.peace)))); n++ {
 		switch n % 3 {
 		case 0:
 			b.kills++
