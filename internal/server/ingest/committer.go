@@ -19,6 +19,10 @@ const (
 	maxGroupBytes = 4 << 20
 	// commitTimeout bounds one transaction, with its repetitions.
 	commitTimeout = 30 * time.Second
+	// heldPause is after what a request to a run that another replica holds is tried again: a transaction takes that long.
+	// heldTime is how long it is tried; then the client is asked to come later.
+	heldPause = 5 * time.Millisecond
+	heldTime  = 3 * time.Second
 )
 
 // errStopped tells that the server is shutting down.
@@ -26,7 +30,7 @@ var errStopped = errors.New("the server is shutting down")
 
 // database is where groups are written.
 type database interface {
-	Commit(ctx context.Context, group []*store.Append) error
+	CommitFree(ctx context.Context, group []*store.Append) error
 }
 
 // Where a ticket is. Whoever moves it decides: a request that was given up before its group was taken is not written.
@@ -40,6 +44,7 @@ const (
 type ticket struct {
 	append *store.Append
 	size   int
+	since  time.Time
 	state  atomic.Int32
 	err    error
 	done   chan struct{}
@@ -66,7 +71,7 @@ func newCommitter(db database, logger *slog.Logger, observe func(int, time.Durat
 
 // commit returns once the request is on stable storage, or will not be written.
 func (c *committer) commit(ctx context.Context, a *store.Append) error {
-	t := &ticket{append: a, size: sizeOf(a), done: make(chan struct{})}
+	t := &ticket{append: a, size: sizeOf(a), since: time.Now(), done: make(chan struct{})}
 	if !c.enqueue(t) {
 		return errStopped
 	}
@@ -82,13 +87,13 @@ func (c *committer) commit(ctx context.Context, a *store.Append) error {
 	}
 }
 
-func (c *committer) enqueue(t *ticket) bool {
+func (c *committer) enqueue(tickets ...*ticket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
 		return false
 	}
-	c.queue = append(c.queue, t)
+	c.queue = append(c.queue, tickets...)
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -190,14 +195,39 @@ func (c *committer) write(ctx context.Context, group []*ticket) {
 	if err != nil && len(group) > 1 && store.IsRefusal(err) {
 		c.logger.WarnContext(ctx, "group of requests refused, each is written alone", "requests", len(group), "error", err)
 		for _, t := range group {
-			t.err = c.transact(ctx, []*ticket{t})
-			close(t.done)
+			c.settle([]*ticket{t}, c.transact(ctx, []*ticket{t}))
 		}
 		return
 	}
+	c.settle(group, err)
+}
+
+// settle tells requests how their transaction has ended. Those whose runs were held by others come again.
+func (c *committer) settle(group []*ticket, err error) {
+	var held []*ticket
 	for _, t := range group {
+		if err == nil && errors.Is(t.append.Err, store.ErrBusy) && time.Since(t.since) < heldTime {
+			t.state.Store(ticketQueued) // it may be given up again
+			held = append(held, t)
+			continue
+		}
 		t.err = err
 		close(t.done)
+	}
+	if len(held) > 0 {
+		time.AfterFunc(heldPause, func() { c.comeAgain(held) })
+	}
+}
+
+func (c *committer) comeAgain(tickets []*ticket) {
+	if c.enqueue(tickets...) {
+		return
+	}
+	for _, t := range tickets {
+		if t.state.CompareAndSwap(ticketQueued, ticketTaken) {
+			t.err = errStopped
+			close(t.done)
+		}
 	}
 }
 
@@ -209,7 +239,7 @@ func (c *committer) transact(ctx context.Context, group []*ticket) error {
 		appends[i] = t.append
 	}
 	start := time.Now()
-	err := c.database.Commit(ctx, appends)
+	err := c.database.CommitFree(ctx, appends)
 	c.observe(len(group), time.Since(start))
 	return err
 }

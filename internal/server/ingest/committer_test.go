@@ -26,7 +26,7 @@ type fakeDatabase struct {
 
 const poisonous store.ID = 666
 
-func (d *fakeDatabase) Commit(_ context.Context, group []*store.Append) error {
+func (d *fakeDatabase) CommitFree(_ context.Context, group []*store.Append) error {
 	d.begun.Add(1)
 	<-d.gate
 	d.mu.Lock()

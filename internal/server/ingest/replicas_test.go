@@ -76,3 +76,47 @@ func (sc *scene) mustAnswer(t *testing.T, random *rand.Rand, other, run, body st
 		t.Errorf("got %d %s", status, answer)
 	}
 }
+
+// TestAReplicaThatStandsStillHoldsUpItsRunsOnly takes the lock of one run, as a replica does that is stopped in the midst of a
+// transaction. Requests to the run wait for a while, all others for nothing.
+func TestAReplicaThatStandsStillHoldsUpItsRunsOnly(t *testing.T) {
+	sc := newScene(t, storetest.Open(t, storetest.MySQL(t)))
+	held, free := sc.run(t, "held"), sc.run(t, "free")
+	pool, _ := sc.store.Pools()
+	tx, err := pool.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(t.Context(), "UPDATE run_live SET rev = rev + 1 WHERE run_id = ?", int64(held)); err != nil {
+		t.Fatal(err)
+	}
+	statuses := make(chan int, 1)
+	go func() {
+		status, _ := sc.post(t, sc.url, "held", file(history, 0, `{"_step":0}`))
+		statuses <- status
+	}()
+	for n := range 20 {
+		sc.send(t, "free", file(history, n, `{"_step":0}`))
+	}
+	if status := <-statuses; status != http.StatusTooManyRequests {
+		t.Errorf("a request to a run that is held is answered with %d", status)
+	}
+	go func() {
+		status, _ := sc.post(t, sc.url, "held", file(history, 0, `{"_step":0}`))
+		statuses <- status
+	}()
+	sc.send(t, "free", file(history, 20, `{"_step":0}`))
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if status := <-statuses; status != http.StatusOK {
+		t.Errorf("after the lock is gone the request is answered with %d", status)
+	}
+	if next, _, _ := sc.head(t, free, store.StreamHistory, ""); next != 21 {
+		t.Errorf("%d lines of the other run", next)
+	}
+	if next, _, _ := sc.head(t, held, store.StreamHistory, ""); next != 1 {
+		t.Errorf("%d lines of the run that was held", next)
+	}
+}

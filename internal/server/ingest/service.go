@@ -183,7 +183,7 @@ func (s *Service) write(w http.ResponseWriter, r *http.Request, a *store.Append,
 	if err := s.commit(r.Context(), a); err != nil || a.Err == nil {
 		return err
 	}
-	if errors.Is(a.Err, store.ErrLate) {
+	if !errors.Is(a.Err, store.ErrStale) {
 		return a.Err
 	}
 	s.callers.drop(credentialOf(r))
@@ -262,7 +262,7 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, outcome, text = http.StatusBadRequest, "invalid", err.Error()
 	case errors.Is(err, errBroken):
 		status, outcome, text = http.StatusRequestTimeout, "broken", errBroken.Error()
-	case errors.Is(err, errBusy), errors.Is(err, errLimited):
+	case errors.Is(err, errBusy), errors.Is(err, errLimited), errors.Is(err, store.ErrBusy):
 		status, outcome, text = http.StatusTooManyRequests, "busy", err.Error()
 	case errors.Is(err, errStopped), errors.Is(err, store.ErrStale), errors.Is(err, store.ErrLate), r.Context().Err() != nil:
 	default:

@@ -12,6 +12,9 @@ var ErrStale = errors.New("what the request was let in for has changed")
 // process that begins anew, perhaps one that sends everything a second time.
 var ErrBehind = errors.New("the history begins at an earlier step")
 
+// ErrBusy tells that another transaction holds the run, most likely that of another replica.
+var ErrBusy = errors.New("another replica is writing to the run")
+
 // Permit is what the decision to let a request write into a run was made from. It may come from a cache: the commit
 // compares it with the database, so that a key that was revoked or a run that was deleted at any replica counts at once.
 type Permit struct {
@@ -70,7 +73,7 @@ type Append struct {
 	// Compare: a history that begins at an earlier step is not written but told by ErrBehind.
 	Compare bool
 
-	// Err is set by Commit where this request was not written: ErrStale, ErrBehind or ErrLate.
+	// Err is set by Commit where this request was not written: ErrStale, ErrBehind, ErrLate or ErrBusy.
 	Err error
 	// Stopping is set by Commit: somebody wants the process to stop.
 	Stopping bool

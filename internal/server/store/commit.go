@@ -13,11 +13,22 @@ import (
 )
 
 // Commit writes a group of requests in one transaction, with few statements: in the order given, which matters for those to
-// one run. Requests that are late or whose Permit is stale are left out and told so in their Err. Whoever changes a run's streams must have
-// locked its row of run_live, and locks several in the order of their ids: then replicas never wait for each other in a circle.
+// one run. Requests that are late or whose Permit is stale are left out and told so in their Err. Whoever changes a run's
+// streams must have locked its row of run_live, and locks several in the order of their ids: then replicas never wait for each
+// other in a circle.
 func (s *Store) Commit(ctx context.Context, group []*Append) error {
+	return s.commit(ctx, group, s.locking())
+}
+
+// CommitFree does the same, but waits for nobody: requests to runs that another transaction holds are left out, and told so in
+// their Err. One replica that stands still in the midst of a transaction would stop all others otherwise.
+func (s *Store) CommitFree(ctx context.Context, group []*Append) error {
+	return s.commit(ctx, group, s.lockingFree())
+}
+
+func (s *Store) commit(ctx context.Context, group []*Append, locking string) error {
 	return s.update(ctx, "write metrics", func(ctx context.Context, tx bun.Tx) error {
-		c := commit{db: tx, tx: tx.Tx, upsert: s.upsert(), locking: s.locking(), ledger: ledger{
+		c := commit{db: tx, tx: tx.Tx, upsert: s.upsert(), locking: locking, ledger: ledger{
 			runs: map[ID]*liveRow{}, heads: map[headKey]*StreamHead{}, summaries: map[summaryKey]*SummaryLine{},
 		}}
 		return c.run(ctx, group)
@@ -94,8 +105,12 @@ func (c *commit) admit(ctx context.Context, group []*Append) ([]*Append, error) 
 		now.Role = roles[memberKey{now.EntityID, now.UserID}]
 		admin, known := users[userKey{now.KeyID, now.UserID}]
 		now.Admin = admin
-		if a.Err = nil; !known || now != a.Permit || c.runs[now.RunID] == nil {
+		if a.Err = nil; !known || now != a.Permit {
 			a.Err = ErrStale
+			continue
+		}
+		if c.runs[now.RunID] == nil {
+			a.Err = ErrBusy
 			continue
 		}
 		if a.Arrival.Late() { // the run is locked: what comes later at another replica is written later

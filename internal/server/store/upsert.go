@@ -25,6 +25,14 @@ func (s *Store) locking() string {
 	return ""
 }
 
+// lockingFree ends a SELECT as locking does, but leaves out rows that another transaction holds.
+func (s *Store) lockingFree() string {
+	if s.Engine() == "mysql" {
+		return " FOR UPDATE SKIP LOCKED"
+	}
+	return ""
+}
+
 // tail ends an INSERT: where a row with this key exists, its columns are replaced.
 func (u upsertSyntax) tail(key string, columns ...string) string {
 	var b strings.Builder
