@@ -48,7 +48,7 @@ func asked(t *testing.T, name string, otherwise uint64) uint64 {
 func TestRandomHistoriesOnTwoReplicas(t *testing.T) {
 	histories, seed := asked(t, "REPLICA_HISTORIES", fewHistories), asked(t, "REPLICA_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("REPLICA_SEED=%d REPLICA_HISTORIES=%d", seed, histories)
-	w := newWorld(t)
+	w := newWorld(t, shortly)
 	count, began := &telling{}, time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

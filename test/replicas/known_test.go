@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/test/serverprocess"
 )
 
@@ -62,7 +63,7 @@ func expect(t *testing.T, what, got, want string) {
 
 // TestWhatOneReplicaAcknowledgesTheOtherKnows asks the second replica before and after, so that whatever it remembers is old.
 func TestWhatOneReplicaAcknowledgesTheOtherKnows(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, store.LateAfter)
 	directions := []struct {
 		name           string
 		writer, reader *serverprocess.Process
@@ -261,7 +262,8 @@ func aFile(t *testing.T, c change) {
 func aRevokedKey(t *testing.T, c change) {
 	c.begin(t)
 	made := c.ada.ask(t, c.writer, `mutation GenerateApiKey($d:String){generateApiKey(input:{description:$d}){apiKey{id name description}}}`, fields{"d": "short"}).get("data.generateApiKey.apiKey")
-	holder := visitor{name: entity, key: made.Get("name").String(), operations: c.ada.operations}
+	holder := c.ada
+	holder.key = made.Get("name").String()
 	for n := range int64(2) { // the second request finds what the first has left in caches
 		holder.stream(t, c.reader, c.run, fields{"files": fields{historyFile: lines(n, fmt.Sprintf(`{"_step":%d}`, n))}})
 		expect(t, "before", holder.ask(t, c.reader, "Viewer", nil).get("data.viewer.username").String(), "ada")

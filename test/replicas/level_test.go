@@ -42,7 +42,7 @@ func goBack(t *testing.T, cfg serverprocess.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ada := visitor{name: "ada", key: key.Reveal(), operations: readOperations(t)}
+	ada := visitor{name: "ada", key: key.Reveal(), operations: readOperations(t), patience: store.LateAfter}
 	schema, err := s.Schema(t.Context())
 	if err != nil {
 		t.Fatal(err)

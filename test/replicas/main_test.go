@@ -35,12 +35,19 @@ type visitor struct {
 	name, key  string
 	user       account.User
 	operations operations
+	// patience is how long an answer is waited for.
+	patience time.Duration
 }
 
-// lateAfter is how long a request may wait in these tests, in place of store.LateAfter: less than patience.
-const lateAfter = 1500 * time.Millisecond
+const (
+	// shortly is how long a request may wait in place of store.LateAfter where a test stops replicas.
+	shortly = 1500 * time.Millisecond
+	// spare is by how much longer answers are waited for.
+	spare = 500 * time.Millisecond
+)
 
-func newWorld(t *testing.T) *world {
+// newWorld starts two replicas, in which requests may wait for lateAfter.
+func newWorld(t *testing.T, lateAfter time.Duration) *world {
 	t.Helper()
 	w := &world{database: mysql.StartInstance(t)}
 	db := w.database.Database(t)
@@ -53,6 +60,7 @@ func newWorld(t *testing.T) *world {
 	w.accounts = account.New(storetest.Open(t, cfg.Store), account.Config{Logger: slog.New(slog.DiscardHandler)})
 	all := readOperations(t)
 	w.ada, w.eve = w.visitor(t, "ada", all), w.visitor(t, "eve", all)
+	w.ada.patience, w.eve.patience = lateAfter+spare, lateAfter+spare
 	w.a, w.b = serverprocess.Prepare(t, cfg), serverprocess.Prepare(t, cfg)
 	for _, p := range []*serverprocess.Process{w.a, w.b} {
 		p.Run(t)

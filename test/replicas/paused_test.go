@@ -12,7 +12,7 @@ import (
 // TestAPausedReplicaUndoesNothing stops a replica, sends it requests that find nobody, and lets another acknowledge what is
 // newer. Then it goes on with what it finds in its connections.
 func TestAPausedReplicaUndoesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, shortly)
 	c := change{world: w, run: "paused", writer: w.b, reader: w.b}
 	id := c.begin(t)
 	c.ada.stream(t, w.a, c.run, fields{"files": fields{historyFile: lines(0, `{"_step":0,"of":"both"}`)}})
@@ -76,10 +76,10 @@ func TestAPausedReplicaUndoesNothing(t *testing.T) {
 
 // TestARequestIsNotLateWhileItIsSent sends a body for longer than a request may wait.
 func TestARequestIsNotLateWhileItIsSent(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, shortly)
 	c := change{world: w, run: "slow", writer: w.a, reader: w.b}
 	c.begin(t)
-	body := newSlowBody(`{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"_step\":0}"]}}}`, 2*lateAfter)
+	body := newSlowBody(`{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"_step\":0}"]}}}`, 2*shortly)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, streamAddress(w.a, entity, project, c.run), body)
 	if err != nil {
 		t.Fatal(err)

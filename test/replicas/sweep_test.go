@@ -37,7 +37,7 @@ type agent struct {
 // TestAgentsOnTwoReplicasShareASweep lets agents on two replicas work, while one replica is killed twice: no point is run
 // twice, none is left out.
 func TestAgentsOnTwoReplicasShareASweep(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, shortly)
 	for name, test := range map[string]struct {
 		config string
 		runs   int
