@@ -182,14 +182,42 @@ func (p *program) replay(t *testing.T, key string, corpus []operation) {
 		if status != http.StatusOK && status != http.StatusNotFound {
 			t.Errorf("answered with %d: %s", status, o.Query)
 		}
-		// What the schema does not know is told with this code; that something does not exist is not.
-		if strings.Contains(string(body), "GRAPHQL_VALIDATION_FAILED") || strings.Contains(string(body), "GRAPHQL_PARSE_FAILED") {
+		if misunderstood(body) {
 			t.Errorf("%s is not understood: %s", o.Query, body)
 		}
 	}
 	for line := range strings.Lines(p.logs.String()) {
 		if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, "not supported") {
 			t.Errorf("the server logged %s", line)
+		}
+	}
+}
+
+// misunderstood tells whether an answer says that the schema lacks what was asked; that something does not exist is said otherwise.
+func misunderstood(answer []byte) bool {
+	return bytes.Contains(answer, []byte("GRAPHQL_VALIDATION_FAILED")) || bytes.Contains(answer, []byte("GRAPHQL_PARSE_FAILED"))
+}
+
+func TestWhatIsNotUnderstoodIsNoticed(t *testing.T) {
+	p := serve(t)
+	key := strings.TrimPrefix(p.user(t, "ada").Env[1], "WANDB_API_KEY=")
+	const use = `mutation UseArtifact($input: UseArtifactInput!) { useArtifact(input: $input) { artifact { id } } }`
+	const input = `"entityName":"ada","projectName":"p","runName":"r","artifactID":"QXJ0aWZhY3Q6MQ=="`
+	for sentence, c := range map[string]struct {
+		operation
+		want bool
+	}{
+		"a field that there is":               {operation{Query: "{ viewer { id } }"}, false},
+		"a field that there is not":           {operation{Query: "{ viewer { noSuchField } }"}, true},
+		"an argument that there is not":       {operation{Query: `{ project(noSuch: "x") { id } }`}, true},
+		"a text that is no GraphQL":           {operation{Query: "{ viewer { "}, true},
+		"a version that is not there":         {operation{Query: use, Variables: json.RawMessage(`{"input":{` + input + `}}`)}, false},
+		"a field of a variable that is not":   {operation{Query: use, Variables: json.RawMessage(`{"input":{` + input + `,"noSuchField":1}}`)}, true},
+		"a variable that the text has not":    {operation{Query: "{ viewer { id } }", Variables: json.RawMessage(`{"noSuch":1}`)}, false},
+		"a variable of a type that fits none": {operation{Query: use, Variables: json.RawMessage(`{"input":7}`)}, true},
+	} {
+		if _, body := p.send(t, key, c.operation); misunderstood(body) != c.want {
+			t.Errorf("%s: %s", sentence, body)
 		}
 	}
 }
