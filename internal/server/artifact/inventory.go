@@ -163,7 +163,7 @@ func (s *Service) verify(ctx context.Context, a store.Artifact, f *found) error 
 		born := rest[:n]
 		rest = rest[n:]
 		if n >= listedFrom {
-			for beginning, part := range divided(born) {
+			for beginning, part := range s.divided(born) {
 				group.Go(func() error { return s.verifyListed(groupCtx, a, beginning, part) })
 			}
 			continue
@@ -192,8 +192,8 @@ func (h held) key(a store.Artifact) string {
 }
 
 // divided are objects of one folder by how their names begin, in the order in which they are given.
-func divided(born []held) map[string][]held {
-	if len(born) < dividedFrom {
+func (s *Service) divided(born []held) map[string][]held {
+	if len(born) < dividedFrom || !s.bucket.Paged() {
 		return map[string][]held{"": born}
 	}
 	parts := make(map[string][]held, listedParts)

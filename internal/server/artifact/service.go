@@ -43,6 +43,7 @@ const (
 type Reader interface {
 	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, blob.Object, error)
 	Stat(ctx context.Context, key string) (blob.Object, error)
+	Paged() bool
 	ListSome(ctx context.Context, folder, beginning string) iter.Seq2[blob.Object, error]
 }
 

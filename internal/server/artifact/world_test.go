@@ -65,6 +65,8 @@ func (m *memory) Stat(_ context.Context, key string) (blob.Object, error) {
 	return m.object(key)
 }
 
+func (m *memory) Paged() bool { return true }
+
 func (m *memory) ListSome(_ context.Context, folder, beginning string) iter.Seq2[blob.Object, error] {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -225,6 +225,13 @@ func (b *Bucket) List(ctx context.Context, folder string) iter.Seq2[Object, erro
 	return b.ListSome(ctx, folder, "")
 }
 
+// Paged tells whether lists come a page at a time, so that listing parts of a folder at once takes less time than listing it
+// whole. A local folder is read whole for each part.
+func (b *Bucket) Paged() bool {
+	_, local := b.driver.(*folder)
+	return !local
+}
+
 // ListSome yields, as List does, those objects of a folder whose names begin with some small letters and digits. Parts of a
 // large folder are listed at once in a fraction of the time: a store tells 1,000 names, and the next only after these.
 func (b *Bucket) ListSome(ctx context.Context, folder, beginning string) iter.Seq2[Object, error] {
