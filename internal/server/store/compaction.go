@@ -79,9 +79,7 @@ func (s *Store) Compact(ctx context.Context, c Compaction) error {
 		if err := c.insert(ctx, tx); err != nil {
 			return err
 		}
-		_, err := tx.NewDelete().Model((*Chunk)(nil)).Where("run_id = ?", c.Head.RunID).Where("stream = ?", c.Head.Stream).
-			Where("writer = ?", c.Head.Writer).Where("seq < 0").Where("min_step < ?", At(c.Forget)).Exec(ctx)
-		return err
+		return forget(ctx, tx, c.Head, c.Forget)
 	})
 }
 
@@ -187,9 +185,9 @@ func (s *Store) Backlog(ctx context.Context, live bool, chunks int, after ID, li
 	if live {
 		not = ""
 	}
-	query := "SELECT DISTINCT run_id FROM (SELECT c.run_id FROM run_live l JOIN chunks c ON c.run_id = l.run_id WHERE l.state" + not +
-		" IN (?, ?) AND l.run_id > ? AND c.seq > 0 AND c.stream < ? GROUP BY c.run_id, c.stream, c.writer HAVING COUNT(*) >= ?) b " +
-		"ORDER BY run_id LIMIT ?"
+	query := "SELECT DISTINCT h.run_id FROM run_live l JOIN stream_heads h ON h.run_id = l.run_id WHERE l.state" + not +
+		" IN (?, ?) AND l.run_id > ? AND h.stream < ? AND (SELECT COUNT(*) FROM chunks c WHERE c.run_id = h.run_id AND c.stream = h.stream " +
+		"AND c.writer = h.writer AND c.seq > 0) >= ? ORDER BY h.run_id LIMIT ?"
 	var runs []ID
 	err := s.view(ctx, "look for lines to compact", func(db bun.IDB) error {
 		runs = nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/uptrace/bun"
 )
@@ -39,10 +41,34 @@ func (s *Store) RunSnapshot(ctx context.Context, run ID, streams ...Stream) (Sna
 		if err := segments.Order("stream", "writer", "object_id").Scan(ctx); err != nil {
 			return err
 		}
-		chunks := of(tx.NewSelect().Model(&snapshot.Chunks)).ExcludeColumn("stats", "body", "hash").Where("seq > 0")
-		return chunks.Order("stream", "writer", "seq").Scan(ctx)
+		return snapshot.readChunks(ctx, tx, streams)
 	})
 	return snapshot, err
+}
+
+// headsAtOnce bounds the parts of one query.
+const headsAtOnce = 100
+
+// readChunks reads the chunks of some streams, each stretch of the key alone: what is left of retired chunks lies between
+// those of two writers, thousands of rows in a long run.
+func (s *Snapshot) readChunks(ctx context.Context, tx bun.Tx, streams []Stream) error {
+	heads := slices.DeleteFunc(slices.Clone(s.Heads), func(h StreamHead) bool { return !slices.Contains(streams, h.Stream) })
+	for some := range slices.Chunk(heads, headsAtOnce) {
+		var queries []string
+		var arguments []any
+		for _, h := range some {
+			queries = append(queries, "SELECT run_id, stream, writer, seq, first_line, n, min_step, max_step FROM chunks "+
+				"WHERE run_id = ? AND stream = ? AND writer = ? AND seq > 0")
+			arguments = append(arguments, h.RunID, h.Stream, h.Writer)
+		}
+		var chunks []Chunk
+		query := strings.Join(queries, " UNION ALL ") + " ORDER BY stream, writer, seq"
+		if err := tx.NewRaw(query, arguments...).Scan(ctx, &chunks); err != nil {
+			return err
+		}
+		s.Chunks = append(s.Chunks, chunks...)
+	}
+	return nil
 }
 
 // StreamHeads returns the heads of all streams of runs, by run.

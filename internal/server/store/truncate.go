@@ -153,24 +153,53 @@ func archive(ctx context.Context, tx bun.Tx, head StreamHead, now time.Time) err
 	return err
 }
 
-// retire takes lines out of chunks that hold them no longer: of all chunks of a writer, or of those with these seqs.
+// retire takes lines out of chunks that hold them no longer: of all chunks of a writer, or of those with these seqs. What is
+// left of each is a new row, with many others on one page: a row that only shrank would keep its page to itself.
 func retire(ctx context.Context, tx bun.Tx, head StreamHead, seqs []int64, now time.Time) error {
-	q := tx.NewUpdate().Model((*Chunk)(nil)).
-		Set("seq = -seq").Set("min_step = ?", At(now)).Set("stats = ?", Blob(nil)).Set("body = ?", Blob(nil)).
-		Where("run_id = ?", head.RunID).Where("stream = ?", head.Stream).Where("writer = ?", head.Writer)
-	if seqs == nil {
-		q = q.Where("seq > 0")
-	} else {
-		q = q.Where("seq IN (?)", bun.List(seqs))
+	where := " FROM chunks WHERE run_id = ? AND stream = ? AND writer = ? AND seq > 0"
+	of := []any{head.RunID, head.Stream, head.Writer}
+	if seqs != nil {
+		where, of = where+" AND seq IN (?)", append(of, bun.List(seqs))
 	}
-	result, err := q.Exec(ctx)
-	if err != nil || seqs == nil {
-		return err
+	remember := "INSERT INTO chunks (run_id, stream, writer, seq, first_line, n, min_step, max_step, hash, stats, body) " +
+		"SELECT run_id, stream, writer, -seq, first_line, n, ?, max_step, hash, ?, ?" + where
+	if _, err := tx.NewRaw(remember, append([]any{At(now), Blob(nil), Blob(nil)}, of...)...).Exec(ctx); err != nil {
+		return fmt.Errorf("remember lines: %w", err)
+	}
+	result, err := tx.NewRaw("DELETE"+where, of...).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("delete lines: %w", err)
+	}
+	if seqs == nil {
+		return nil
 	}
 	n, err := result.RowsAffected()
 	if err == nil && n != int64(len(seqs)) {
 		return ErrMoved
 	}
+	return err
+}
+
+// forgottenAtOnce is how many retired chunks one compaction forgets; it retires fewer.
+const forgottenAtOnce = 1024
+
+// forget deletes what is left of chunks that retired before a time. They retire in the order of their seqs.
+func forget(ctx context.Context, tx bun.Tx, head StreamHead, before time.Time) error {
+	var retired []Chunk
+	err := tx.NewSelect().Model(&retired).Column("seq", "min_step").Where("run_id = ?", head.RunID).Where("stream = ?", head.Stream).
+		Where("writer = ?", head.Writer).Where("seq < 0").Order("seq DESC").Limit(forgottenAtOnce).Scan(ctx)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for n < len(retired) && retired[n].MinStep < int64(At(before)) {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	_, err = tx.NewDelete().Model((*Chunk)(nil)).Where("run_id = ?", head.RunID).Where("stream = ?", head.Stream).
+		Where("writer = ?", head.Writer).Where("seq < 0").Where("seq >= ?", retired[n-1].Seq).Exec(ctx)
 	return err
 }
 
