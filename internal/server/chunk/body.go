@@ -90,7 +90,11 @@ func holdsLineFeed(lines [][]byte) bool {
 }
 
 // Decode returns the lines of a body. They share one piece of memory.
-func Decode(body []byte) ([][]byte, error) {
+func Decode(body []byte) ([][]byte, error) { return Select(body, nil) }
+
+// Select is Decode for who needs few members of each line: those at the top whose names, as they are written, keep does not
+// want may be missing from the lines.
+func Select(body []byte, keep func(name []byte) bool) ([][]byte, error) {
 	if len(body) == 0 {
 		return nil, ErrCorrupt
 	}
@@ -104,7 +108,7 @@ func Decode(body []byte) ([][]byte, error) {
 	case bodySized:
 		return cut(raw)
 	case bodyTable:
-		return joinColumns(raw)
+		return joinColumns(raw, keep)
 	}
 	return nil, fmt.Errorf("%w: body of version %d", ErrCorrupt, body[0])
 }

@@ -208,7 +208,7 @@ func single(text []byte) (uint32, bool) {
 func appendSingle(b []byte, v float32) []byte { return strconv.AppendFloat(b, float64(v), 'f', -1, 64) }
 
 // joinColumns writes lines again, and cuts them.
-func joinColumns(raw []byte) ([][]byte, error) {
+func joinColumns(raw []byte, keep func(name []byte) bool) ([][]byte, error) {
 	r := reader{rest: raw}
 	lines, columns := r.count(), r.count()
 	if lines > int64(len(r.rest)) || columns > maxColumns {
@@ -223,6 +223,7 @@ func joinColumns(raw []byte) ([][]byte, error) {
 	values := make([]column, columns)
 	for i := range values {
 		values[i] = r.column(uses[i])
+		values[i].unwanted = keep != nil && !keep(names[i])
 	}
 	if r.bad || len(r.rest) > 0 {
 		return nil, ErrCorrupt
@@ -255,6 +256,8 @@ type column struct {
 	// planes are the four bytes of each float32.
 	planes []byte
 	at, n  int
+	// unwanted: the column is left out of the lines.
+	unwanted bool
 }
 
 // column finds where a column ends, and checks it.
@@ -334,10 +337,15 @@ func assemble(counts, order []byte, names [][]byte, values []column) ([][]byte, 
 	ends := make([]int, len(counts))
 	for i, count := range counts {
 		text = append(text, '{')
-		for n, at := range order[:count] {
-			if n > 0 {
+		separated := true
+		for _, at := range order[:count] {
+			if values[at].unwanted {
+				continue
+			}
+			if !separated {
 				text = append(text, ',')
 			}
+			separated = false
 			text = append(append(append(text, '"'), names[at]...), '"', ':')
 			if text = values[at].next(text); len(text) > maxDecoded {
 				return nil, ErrCorrupt

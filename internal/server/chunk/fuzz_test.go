@@ -159,7 +159,36 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || fmt.Sprintf("%q", again) != fmt.Sprintf("%q", lines) {
 			t.Fatalf("got %q, %v; want %q", again, err, lines)
 		}
+		some, err := chunk.Select(body, func(name []byte) bool { return len(name)%2 == 0 })
+		if err != nil || len(some) != len(lines) {
+			t.Fatalf("selected %q of %q, %v", some, lines, err)
+		}
 	})
+}
+
+// TestSelectedMembersStay compares what is selected of lines with their members.
+func TestSelectedMembersStay(t *testing.T) {
+	for name, lines := range map[string][][]byte{
+		"columns":          mixed(),
+		"a training loop":  training(100),
+		"too few to split": mixed()[6:8],
+		"with line feeds":  {[]byte("{\n\"a\":1}"), []byte(`{"b":2}`), []byte(`{"a":3}`), []byte(`{"c":4}`)},
+	} {
+		got, err := chunk.Select(chunk.Encode(lines), func(name []byte) bool { return string(name) == "a" || string(name) == "train/loss" })
+		if err != nil || len(got) != len(lines) {
+			t.Fatalf("%s: %d lines, %v, want %d", name, len(got), err, len(lines))
+		}
+		for i, line := range lines {
+			for _, member := range []string{"a", "train/loss"} {
+				if g, w := chunk.Field(got[i], member), chunk.Field(line, member); !bytes.Equal(g, w) {
+					t.Errorf("%s: %s of line %d is %s, want %s", name, member, i, g, w)
+				}
+			}
+			if columns := name == "columns" || name == "a training loop"; columns && chunk.Field(got[i], "c") != nil {
+				t.Errorf("%s: line %d is %s", name, i, got[i])
+			}
+		}
+	}
 }
 
 func FuzzDecodeStats(f *testing.F) {

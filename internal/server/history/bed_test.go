@@ -233,6 +233,7 @@ func (b *bed) check(t testing.TB, run store.ID, m *model, r *rand.Rand) {
 	}
 	sameRows(t, "all lines", full, want)
 	b.checkPages(t, run, stepped, r)
+	b.checkChart(t, run)
 	keys, err := b.Keys(t.Context(), run)
 	if err != nil || string(keys) != m.keys() {
 		t.Fatalf("keys are %v\n%s, want\n%s", err, keys, m.keys())
@@ -283,5 +284,28 @@ func (b *bed) checkPages(t testing.TB, run store.ID, rows []string, r *rand.Rand
 			texts[i] = string(o)
 		}
 		sameRows(t, fmt.Sprintf("steps %d to %d with two keys", from, to), texts, sampled)
+	}
+}
+
+// checkChart compares charts that were carried on with those of a process that has read nothing yet.
+func (b *bed) checkChart(t testing.TB, run store.ID) {
+	t.Helper()
+	fresh := b.another()
+	for _, text := range []string{
+		`{"keys":["_step","loss"],"samples":4}`, `{"keys":["loss"],"samples":1}`, `{"keys":["acc","_step","nested.val1"],"samples":7}`, `{"keys":["_step"]}`,
+		`{"keys":["a.b"],"samples":500}`, `{"keys":["a\\.b","_step"],"samples":2}`, `{"keys":["nested.val2.deep"],"samples":5}`,
+	} {
+		spec, err := ParseSpec(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		carried, err := b.Sample(t.Context(), run, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := fresh.Sample(t.Context(), run, spec)
+		if err != nil || string(carried) != string(whole) {
+			t.Fatalf("%s: carried on it is\n%s\nanew it is\n%s, %v", text, carried, whole, err)
+		}
 	}
 }

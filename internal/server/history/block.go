@@ -210,6 +210,15 @@ func (b *blockSource) texts(ctx context.Context, which []int32) ([][]byte, error
 	return texts, nil
 }
 
+func (b *blockSource) columns(ctx context.Context, keys []string) (*rows, []*segment.Values, error) {
+	r, err := b.rows(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, err := b.values(ctx, keys)
+	return r, values, err
+}
+
 func (b *blockSource) values(ctx context.Context, keys []string) ([]*segment.Values, error) {
 	columns := []int{segment.Raw}
 	where := make([][]int, len(keys)) // in columns

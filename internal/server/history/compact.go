@@ -16,8 +16,10 @@ const (
 	// compactChunks and compactBytes are from where on a writer's chunks are compacted.
 	compactChunks = 64
 	compactBytes  = 4 << 20
-	// jobRaw bounds the lines that one compaction reads out of chunks, and with them the memory that it needs.
-	jobRaw = 16 << 20
+	// jobRaw bounds the lines that one compaction reads out of chunks, and with them the memory that it needs; jobChunks
+	// bounds the rows that it replaces.
+	jobRaw    = 16 << 20
+	jobChunks = 512
 	// maxSegment is where segments grow no further.
 	maxSegment = 128 << 20
 	// mergeRun is how many segments of about one size become one of the next, four times as large.
@@ -110,7 +112,7 @@ func (c *compaction) choose(least int) bool {
 	if len(all) < max(least, 1) {
 		return false
 	}
-	c.chunks = all[:min(len(all), jobRaw/chunk.MaxRaw*4)]
+	c.chunks = all[:min(len(all), jobChunks)]
 	return true
 }
 

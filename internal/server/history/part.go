@@ -1,7 +1,10 @@
 package history
 
 import (
+	"bytes"
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/segment"
@@ -14,8 +17,8 @@ type source interface {
 	rows(ctx context.Context) (*rows, error)
 	// texts returns the lines of some rows, of all for nil.
 	texts(ctx context.Context, which []int32) ([][]byte, error)
-	// values returns the values of keys in every row.
-	values(ctx context.Context, keys []string) ([]*segment.Values, error)
+	// columns returns where each row stands, and the values of keys in every row.
+	columns(ctx context.Context, keys []string) (*rows, []*segment.Values, error)
 	// stats returns the statistics of all rows; nil where only the lines can tell.
 	stats(ctx context.Context) (*chunk.Stats, error)
 }
@@ -93,7 +96,12 @@ type chunkSource struct {
 	chunk   store.Chunk
 	// follows are chunks of the same writer that are likely wanted next.
 	follows []store.Chunk
+	// ahead are bodies that were read with others.
+	ahead bodies
 }
+
+// bodies are those of chunks that one reader has fetched and not used yet.
+type bodies map[chunkKey][]byte
 
 // chunkKey names what is kept of a chunk.
 type chunkKey struct {
@@ -115,15 +123,10 @@ type decoded struct {
 	texts [][]byte
 }
 
-// decode reads a body. Only lines of the history have steps, and those of the console need not be objects.
-func decode(c *store.Chunk, body []byte) (*decoded, int, error) {
-	lines, err := chunk.Decode(body)
-	if err != nil {
-		return nil, 0, err
-	}
-	d := &decoded{texts: lines, rows: rows{n: len(lines), lines: sequence{from: c.FirstLine, by: 1}}}
+// linesOf finds where lines stand. Only those of the history have steps, and those of the console need not be objects.
+func linesOf(c *store.Chunk, lines [][]byte) (d *decoded, size int) {
+	d = &decoded{texts: lines, rows: rows{n: len(lines), lines: sequence{from: c.FirstLine, by: 1}}}
 	steps := make([]int64, len(lines))
-	size := 0
 	for i, line := range lines {
 		steps[i] = store.NoStep
 		size += len(line)
@@ -142,41 +145,43 @@ func decode(c *store.Chunk, body []byte) (*decoded, int, error) {
 		}
 	}
 	d.rows.steps = sequenceOf(steps)
-	return d, size + 24*len(lines), nil
+	return d, size + 24*len(lines)
 }
 
-// prefetch is how many chunks are read at once: MySQL answers one query for several much sooner than several.
-const prefetch = 8
+// prefetch and prefetchLines bound the chunks that are read at once: MySQL answers one query for several much sooner than
+// several.
+const (
+	prefetch      = 64
+	prefetchLines = 8 << 10
+)
 
-func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
-	if d, ok := c.service.lines.get(keyOf(&c.chunk, "")); ok {
-		return d.(*decoded), nil
+// body returns the body of the chunk, and reads those of some that follow with it.
+func (c *chunkSource) body(ctx context.Context) ([]byte, error) {
+	key := keyOf(&c.chunk, "")
+	if body, ok := c.ahead[key]; ok {
+		delete(c.ahead, key)
+		return body, nil
 	}
-	seqs := []int64{c.chunk.Seq}
-	for i := range c.follows[:min(len(c.follows), prefetch-1)] {
-		if _, ok := c.service.lines.get(keyOf(&c.follows[i], "")); !ok {
-			seqs = append(seqs, c.follows[i].Seq)
+	seqs, lines := []int64{c.chunk.Seq}, int(c.chunk.N)
+	for i := range c.follows {
+		if lines += int(c.follows[i].N); lines > prefetchLines || len(seqs) == prefetch {
+			break
 		}
+		seqs = append(seqs, c.follows[i].Seq)
 	}
 	found, err := c.service.store.Chunks(ctx, c.chunk, store.ChunkBody, seqs)
 	if err != nil {
 		return nil, err
 	}
-	var mine *decoded
+	var mine []byte
 	for i := range found {
-		of := c.chunk
-		if found[i].Seq != of.Seq {
-			of = follower(c.follows, found[i].Seq)
-		}
-		d, size, err := decode(&of, found[i].Body)
-		if err != nil {
-			return nil, corrupt(err)
-		}
-		c.service.lines.put(keyOf(&of, ""), d, size)
-		c.service.columns.put(keyOf(&of, "rows"), &d.rows, d.rows.size())
 		if found[i].Seq == c.chunk.Seq {
-			mine = d
+			mine = found[i].Body
+			continue
 		}
+		other := key
+		other.seq = found[i].Seq
+		c.ahead[other] = found[i].Body
 	}
 	if mine == nil {
 		return nil, errGone
@@ -184,13 +189,22 @@ func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
 	return mine, nil
 }
 
-func follower(chunks []store.Chunk, seq int64) store.Chunk {
-	for _, c := range chunks {
-		if c.Seq == seq {
-			return c
-		}
+func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
+	if d, ok := c.service.lines.get(keyOf(&c.chunk, "")); ok {
+		return d.(*decoded), nil
 	}
-	return store.Chunk{}
+	body, err := c.body(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := chunk.Decode(body)
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	d, size := linesOf(&c.chunk, lines)
+	c.service.lines.put(keyOf(&c.chunk, ""), d, size)
+	c.service.columns.put(keyOf(&c.chunk, "rows"), &d.rows, d.rows.size())
+	return d, nil
 }
 
 func (c *chunkSource) rows(ctx context.Context) (*rows, error) {
@@ -223,32 +237,38 @@ func (d *decoded) lines() [][]byte {
 	return d.texts
 }
 
-func (c *chunkSource) values(ctx context.Context, keys []string) ([]*segment.Values, error) {
-	out := make([]*segment.Values, len(keys))
-	var missing []string
-	for i, key := range keys {
-		if v, ok := c.service.columns.get(keyOf(&c.chunk, "="+key)); ok {
-			out[i] = v.(*segment.Values)
-		} else {
-			missing = append(missing, key)
-		}
+// columns reads no more of the lines than it needs, and keeps nothing: a chart is carried on from where it was.
+func (c *chunkSource) columns(ctx context.Context, keys []string) (*rows, []*segment.Values, error) {
+	if d, ok := c.service.lines.get(keyOf(&c.chunk, "")); ok {
+		found := d.(*decoded)
+		return &found.rows, segment.NewExtractor(keys).Extract(found.texts), nil
 	}
-	if len(missing) == 0 {
-		return out, nil
-	}
-	d, err := c.decoded(ctx)
+	body, err := c.body(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	extracted := segment.NewExtractor(missing).Extract(d.texts)
-	for i := range out {
-		if out[i] != nil {
-			continue
+	lines, err := chunk.Select(body, namesOf(keys))
+	if err != nil {
+		return nil, nil, corrupt(err)
+	}
+	d, _ := linesOf(&c.chunk, lines)
+	return &d.rows, segment.NewExtractor(keys).Extract(lines), nil
+}
+
+// namesOf tells which names at the top of a line the step and the values of keys may stand under.
+func namesOf(keys []string) func(name []byte) bool {
+	plain := make([]string, len(keys))
+	for i, key := range keys {
+		plain[i] = strings.ReplaceAll(key, `\.`, ".")
+	}
+	return func(name []byte) bool {
+		if string(name) == "_step" || bytes.IndexByte(name, '\\') >= 0 { // an escape may stand for anything
+			return true
 		}
-		out[i], extracted = extracted[0], extracted[1:]
-		c.service.columns.put(keyOf(&c.chunk, "="+keys[i]), out[i], out[i].Size())
+		return slices.ContainsFunc(plain, func(key string) bool {
+			return len(key) >= len(name) && key[:len(name)] == string(name) && (len(key) == len(name) || key[len(name)] == '.')
+		})
 	}
-	return out, nil
 }
 
 func (c *chunkSource) stats(ctx context.Context) (*chunk.Stats, error) {
@@ -259,7 +279,7 @@ func (c *chunkSource) stats(ctx context.Context) (*chunk.Stats, error) {
 	seqs := make([]int64, 0, 1+len(c.follows))
 	seqs = append(seqs, c.chunk.Seq)
 	for i := range c.follows {
-		if _, ok := c.service.columns.get(keyOf(&c.follows[i], what)); !ok && len(seqs) < 8*prefetch {
+		if _, ok := c.service.columns.get(keyOf(&c.follows[i], what)); !ok && len(seqs) < prefetch {
 			seqs = append(seqs, c.follows[i].Seq)
 		}
 	}

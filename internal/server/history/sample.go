@@ -124,6 +124,9 @@ type choice struct {
 }
 
 func (c *choice) json(ctx context.Context) (json.RawMessage, error) {
+	if text, err := c.traced(ctx); text != nil || err != nil {
+		return text, err
+	}
 	refs, err := c.rows(ctx)
 	if err != nil {
 		return nil, err
@@ -131,12 +134,8 @@ func (c *choice) json(ctx context.Context) (json.RawMessage, error) {
 	if !c.spec.Page && len(refs) > c.spec.Samples {
 		refs = c.choose(refs)
 	}
-	names := make([][]byte, len(c.spec.Keys))
-	for i, key := range c.spec.Keys {
-		names[i] = append(appendString(nil, key), ':')
-	}
+	row := newRowWriter(c.spec.Keys)
 	b := []byte{'['}
-	var token []byte
 	for i, r := range refs {
 		if len(b) > maxAnswer {
 			return nil, tooLarge()
@@ -144,16 +143,34 @@ func (c *choice) json(ctx context.Context) (json.RawMessage, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		separator := byte('{')
-		for key, v := range c.values[r.part] {
-			b = append(append(b, separator), names[key]...)
-			token = v.Append(token[:0], int(r.row))
-			b = appendStrict(b, token)
-			separator = ','
-		}
-		b = append(b, '}')
+		b = row.append(b, c.values[r.part], int(r.row))
 	}
 	return append(b, ']'), nil
+}
+
+// rowWriter writes rows with some keys.
+type rowWriter struct {
+	names [][]byte
+	token []byte
+}
+
+func newRowWriter(keys []string) *rowWriter {
+	w := &rowWriter{names: make([][]byte, len(keys))}
+	for i, key := range keys {
+		w.names[i] = append(appendString(nil, key), ':')
+	}
+	return w
+}
+
+func (w *rowWriter) append(b []byte, values []*segment.Values, row int) []byte {
+	separator := byte('{')
+	for key, v := range values {
+		b = append(append(b, separator), w.names[key]...)
+		w.token = v.Append(w.token[:0], row)
+		b = appendStrict(b, w.token)
+		separator = ','
+	}
+	return append(b, '}')
 }
 
 // rows returns those in the range that have all keys.
@@ -164,11 +181,7 @@ func (c *choice) rows(ctx context.Context) ([]ref, error) {
 		if p.maxStep < c.spec.MinStep || p.minStep >= c.spec.MaxStep {
 			continue
 		}
-		r, err := p.rows(ctx)
-		if err != nil {
-			return nil, err
-		}
-		values, err := p.values(ctx, c.spec.Keys)
+		r, values, err := p.columns(ctx, c.spec.Keys)
 		if err != nil {
 			return nil, err
 		}

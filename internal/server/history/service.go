@@ -25,10 +25,12 @@ const (
 
 const (
 	// linesCache holds lines and what they are made of, columnsCache the columns that charts are made of, statistics and
-	// footers, answersCache what was computed. Apart, since a walk through all lines would drive out all columns.
-	linesCache   = 16 << 20
-	columnsCache = 24 << 20
-	answersCache = 8 << 20
+	// footers, tracesCache charts that are carried on, answersCache what was computed. Apart, since a walk through all lines
+	// would drive out all columns.
+	linesCache   = 12 << 20
+	columnsCache = 16 << 20
+	tracesCache  = 16 << 20
+	answersCache = 4 << 20
 	// readers is how many requests work on lines at once; more only compete for memory and the two processors of a small pod.
 	readers = 4
 )
@@ -51,8 +53,8 @@ type Service struct {
 	logger *slog.Logger
 	now    func() time.Time
 
-	lines, columns, answers *cache
-	readers                 *semaphore.Weighted
+	lines, columns, traces, answers *cache
+	readers                         *semaphore.Weighted
 	// holder names this service in leases, touched are runs that may have lines to compact.
 	holder  store.ID
 	touched chan store.ID
@@ -71,8 +73,9 @@ func New(s *store.Store, cfg Config) *Service {
 	}
 	return &Service{
 		store: s, bucket: cfg.Bucket, logger: cfg.Logger, now: cfg.Now,
-		lines: newCache(linesCache), columns: newCache(columnsCache), answers: newCache(answersCache), readers: semaphore.NewWeighted(readers),
-		holder: s.NewID(), touched: make(chan store.ID, maxTouched),
+		lines: newCache(linesCache), columns: newCache(columnsCache), traces: newCache(tracesCache), answers: newCache(answersCache),
+		readers: semaphore.NewWeighted(readers),
+		holder:  s.NewID(), touched: make(chan store.ID, maxTouched),
 		pendingMu: &sync.Mutex{}, pending: map[store.ID]pending{},
 	}
 }

@@ -16,13 +16,14 @@ type view struct {
 	snapshot store.Snapshot
 	// parts that have visible lines, by writer and lines.
 	parts []*part
+	ahead bodies
 }
 
 func (s *Service) view(ctx context.Context, snapshot store.Snapshot, stream store.Stream) (*view, error) {
-	v := &view{service: s, stream: stream, snapshot: snapshot}
+	v := &view{service: s, stream: stream, snapshot: snapshot, ahead: bodies{}}
 	v.snapshot.Heads = slices.DeleteFunc(slices.Clone(snapshot.Heads), func(h store.StreamHead) bool { return h.Stream != stream })
 	for rank, head := range v.snapshot.Heads {
-		parts, err := s.partsOf(ctx, snapshot, head, rank)
+		parts, err := v.partsOf(ctx, head, rank)
 		if err != nil {
 			return nil, err
 		}
@@ -32,9 +33,9 @@ func (s *Service) view(ctx context.Context, snapshot store.Snapshot, stream stor
 }
 
 // partsOf returns the visible parts of a writer. A chunk hides the lines of its range in everything older.
-func (s *Service) partsOf(ctx context.Context, snapshot store.Snapshot, head store.StreamHead, rank int) ([]*part, error) {
+func (v *view) partsOf(ctx context.Context, head store.StreamHead, rank int) ([]*part, error) {
 	var chunks []store.Chunk
-	for _, c := range snapshot.Chunks {
+	for _, c := range v.snapshot.Chunks {
 		if c.Stream == head.Stream && c.Writer == head.Writer {
 			chunks = append(chunks, c)
 		}
@@ -44,15 +45,15 @@ func (s *Service) partsOf(ctx context.Context, snapshot store.Snapshot, head sto
 	for i, c := range slices.Backward(chunks) {
 		lines := span{c.FirstLine, c.FirstLine + int64(c.N)}
 		parts = append(parts, &part{
-			source: &chunkSource{service: s, chunk: c, follows: chunks[i+1:]},
+			source: &chunkSource{service: v.service, chunk: c, follows: chunks[i+1:], ahead: v.ahead},
 			writer: string(c.Writer), rank: rank, lines: lines, minStep: c.MinStep, maxStep: c.MaxStep, cut: store.NoCut,
 			hidden: overlap(newer, lines),
 		})
 		newer = append(newer, lines)
 	}
-	segments, before := segmentsOf(snapshot, head), int64(0)
+	segments, before := segmentsOf(v.snapshot, head), int64(0)
 	for i, g := range segments {
-		blocks, err := s.blocksOf(ctx, g, rank, newer)
+		blocks, err := v.service.blocksOf(ctx, g, rank, newer)
 		if err != nil {
 			return nil, err
 		}
