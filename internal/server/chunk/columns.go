@@ -207,28 +207,45 @@ func single(text []byte) (uint32, bool) {
 
 func appendSingle(b []byte, v float32) []byte { return strconv.AppendFloat(b, float64(v), 'f', -1, 64) }
 
+// parsed is a table as it is stored.
+type parsed struct {
+	counts, order []byte
+	names         [][]byte
+	values        []column
+}
+
 // joinColumns writes lines again, and cuts them.
 func joinColumns(raw []byte, keep func(name []byte) bool) ([][]byte, error) {
+	t, err := parseTable(raw)
+	if err != nil {
+		return nil, err
+	}
+	for i := range t.values {
+		t.values[i].unwanted = keep != nil && !keep(t.names[i])
+	}
+	return assemble(t.counts, t.order, t.names, t.values)
+}
+
+func parseTable(raw []byte) (parsed, error) {
 	r := reader{rest: raw}
 	lines, columns := r.count(), r.count()
 	if lines > int64(len(r.rest)) || columns > maxColumns {
-		return nil, ErrCorrupt
+		return parsed{}, ErrCorrupt
 	}
-	names := make([][]byte, columns)
-	for i := range names {
-		names[i] = r.bytes(r.count())
+	t := parsed{names: make([][]byte, columns), values: make([]column, columns)}
+	for i := range t.names {
+		t.names[i] = r.bytes(r.count())
 	}
-	counts := r.bytes(lines)
-	order, uses := r.order(counts, int(columns))
-	values := make([]column, columns)
-	for i := range values {
-		values[i] = r.column(uses[i])
-		values[i].unwanted = keep != nil && !keep(names[i])
+	t.counts = r.bytes(lines)
+	var uses []int
+	t.order, uses = r.order(t.counts, int(columns))
+	for i := range t.values {
+		t.values[i] = r.column(uses[i])
 	}
 	if r.bad || len(r.rest) > 0 {
-		return nil, ErrCorrupt
+		return parsed{}, ErrCorrupt
 	}
-	return assemble(counts, order, names, values)
+	return t, nil
 }
 
 // order reads the numbers of names, and how often each is used.
@@ -325,10 +342,15 @@ func (c *column) next(b []byte) []byte {
 			return appendSingle(b, math.Float32frombits(bits))
 		}
 	}
+	return append(b, c.text()...)
+}
+
+// text is the next value that is stored as it is.
+func (c *column) text() []byte {
 	at := bytes.IndexByte(c.rest, '\n')
-	b = append(b, c.rest[:at]...)
+	text := c.rest[:at:at]
 	c.rest = c.rest[at+1:]
-	return b
+	return text
 }
 
 // assemble writes the lines. Names that are long and used often could make far more of them than was stored.

@@ -130,9 +130,9 @@ func (f *folder) size(t testing.TB) (total int64, n int) {
 	return total, n
 }
 
-// BenchmarkLargeRun reads a run of 500,000 steps and 200 keys that is still being logged into: its last chunks are not
-// compacted.
-func BenchmarkLargeRun(b *testing.B) {
+// BenchmarkServerSampledHistory reads a run of 500,000 steps and 200 keys: while it is logged into, when its last chunks are
+// not compacted, and when it has ended. Cold is a process that has read nothing yet.
+func BenchmarkServerSampledHistory(b *testing.B) {
 	s := storetest.Open(b, storetest.SQLite(b))
 	bed := newBed(b, s)
 	run := bed.run(b, "large")
@@ -171,25 +171,32 @@ func BenchmarkLargeRun(b *testing.B) {
 			b.ReportMetric(float64(slices.Max(took).Microseconds())/1000, "ms-max")
 		})
 	}
-	warm := fresh()
-	rewarm := func() *Service { warm.answers = newCache(answersCache); return warm }
 	sample := func(s *Service) error { _, err := s.Sample(b.Context(), run.RunID, spec); return err }
-	keys := func(s *Service) error { _, err := s.Keys(b.Context(), run.RunID); return err }
-	timed("sample/cold", fresh, sample)
-	timed("sample/warm", rewarm, sample)
-	timed("keys/cold", fresh, keys)
-	timed("keys/warm", rewarm, keys)
-	timed("status/cold", fresh, func(s *Service) error { _, err := s.Status(b.Context(), run.RunID); return err })
-	at := int64(0)
-	timed("page", rewarm, func(s *Service) error {
-		at = (at + 1000) % (int64(benchRows()) - 1000)
-		lines, err := s.Page(b.Context(), run.RunID, at, at+1000)
-		if err == nil && len(lines) != 1000 {
-			return fmt.Errorf("%d lines", len(lines))
+	for _, state := range []string{"running", "finished"} {
+		if state == "finished" {
+			if err := bed.CompactRun(b.Context(), run.RunID, 1); err != nil {
+				b.Fatal(err)
+			}
 		}
-		return err
-	})
-	timed("full/500", rewarm, func(s *Service) error { _, err := s.Full(b.Context(), run.RunID, store.StreamHistory, 500); return err })
+		warm := fresh()
+		rewarm := func() *Service { warm.answers = newCache(answersCache); return warm }
+		timed(state+"/sample/cold", fresh, sample)
+		timed(state+"/sample/warm", rewarm, sample)
+		keys := func(s *Service) error { _, err := s.Keys(b.Context(), run.RunID); return err }
+		timed(state+"/keys/cold", fresh, keys)
+		timed(state+"/keys/warm", rewarm, keys)
+		timed(state+"/status/cold", fresh, func(s *Service) error { _, err := s.Status(b.Context(), run.RunID); return err })
+		at := int64(0)
+		timed(state+"/page", rewarm, func(s *Service) error {
+			at = (at + 1000) % (int64(benchRows()) - 1000)
+			lines, err := s.Page(b.Context(), run.RunID, at, at+1000)
+			if err == nil && len(lines) != 1000 {
+				return fmt.Errorf("%d lines", len(lines))
+			}
+			return err
+		})
+	}
+	timed("full/500", fresh, func(s *Service) error { _, err := s.Full(b.Context(), run.RunID, store.StreamHistory, 500); return err })
 }
 
 // BenchmarkWideRun reads the keys of a run with 100,000 names.

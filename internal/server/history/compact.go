@@ -161,10 +161,10 @@ func (c *compaction) do(ctx context.Context) error {
 	return c.write(ctx)
 }
 
-// likelyRatio is about how many times shorter lines are in a segment.
+// likelyRatio is about how many times shorter lines are in a chunk, and in a segment.
 const likelyRatio = 3
 
-// take returns the parts of chunks whose lines the job moves, and how many bytes these have: a stretch of seqs as long as
+// take returns the parts of chunks whose lines the job moves, and about how many bytes these have: a stretch of seqs as long as
 // jobRaw allows. Further chunks are left for the next job.
 func (c *compaction) take(ctx context.Context) (taken []*part, raw int64, err error) {
 	last := c.chunks[len(c.chunks)-1].Seq
@@ -176,13 +176,11 @@ func (c *compaction) take(ctx context.Context) (taken []*part, raw int64, err er
 	seq := func(p *part) int64 { return p.source.(*chunkSource).chunk.Seq }
 	slices.SortFunc(taken, func(a, b *part) int { return compare(seq(a), seq(b)) })
 	for i, p := range taken {
-		texts, err := p.texts(ctx, nil)
+		body, err := p.source.(*chunkSource).fetched(ctx)
 		if err != nil {
 			return nil, 0, err
 		}
-		for _, text := range texts {
-			raw += int64(len(text))
-		}
+		raw += int64(len(body)) * likelyRatio
 		if raw >= jobRaw && i < len(taken)-1 {
 			last, taken = seq(p), taken[:i+1]
 			break
@@ -219,6 +217,9 @@ func (c *compaction) needsTogether(p *part) bool {
 
 // add adds the rows of a piece to the block that is being made, and its statistics.
 func (c *compaction) add(ctx context.Context, p piece) error {
+	if added, err := c.addColumns(ctx, p); err != nil || added {
+		return err
+	}
 	found, err := p.part.rows(ctx)
 	if err != nil {
 		return err
@@ -247,6 +248,11 @@ func (c *compaction) add(ctx context.Context, p piece) error {
 			c.builder.Add(at, found.steps.at(row), texts[row])
 		}
 	}
+	return c.added(stats)
+}
+
+// added counts what was added to the block, and ends one that is full.
+func (c *compaction) added(stats *chunk.Stats) error {
 	if stats != nil {
 		c.stats.Merge(stats)
 	}
@@ -254,6 +260,31 @@ func (c *compaction) add(ctx context.Context, p piece) error {
 		return c.flush()
 	}
 	return nil
+}
+
+// addColumns adds a whole chunk of the history without writing its lines first. added is false where that does not do.
+func (c *compaction) addColumns(ctx context.Context, p piece) (added bool, err error) {
+	source, ok := p.part.source.(*chunkSource)
+	if !ok || !p.whole || c.stream != store.StreamHistory {
+		return false, nil
+	}
+	body, err := source.fetched(ctx)
+	if err != nil {
+		return false, err
+	}
+	lines, columns, err := chunk.Split(body)
+	if err != nil {
+		return false, corrupt(err)
+	}
+	if columns == nil {
+		return false, nil
+	}
+	stats, err := source.stats(ctx)
+	if err != nil || stats == nil || !c.builder.AddColumns(source.chunk.FirstLine, lines, columns) {
+		return false, err
+	}
+	delete(source.ahead, keyOf(&source.chunk, ""))
+	return true, c.added(stats)
 }
 
 // statsOf are the statistics of a piece of the history.

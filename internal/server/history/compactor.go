@@ -22,8 +22,9 @@ const (
 	restPause = 5 * time.Minute
 	// restChunks is how many chunks of a run that has ended are compacted; fewer stay in the database.
 	restChunks = 16
-	// leaseLife is how long a run is leased: a compaction takes at most writeTimeout.
-	leaseLife = writeTimeout + time.Minute
+	// leaseLife is how long a run is leased: a compaction takes at most writeTimeout, and begins within renewAfter of the lease.
+	leaseLife  = writeTimeout + 2*renewAfter
+	renewAfter = time.Minute
 	// backlogPage is how many runs one look returns.
 	backlogPage = 256
 	// workerCache holds the lines of one compaction.
@@ -123,8 +124,13 @@ func (s *Service) CompactRun(ctx context.Context, run store.ID, least int) (err 
 	}()
 	worker := *s
 	worker.lines, worker.columns = newCache(workerCache), newCache(workerCache/4)
-	renew := func() (bool, error) {
+	leased := now
+	renew := func() (granted bool, err error) { // a write for each of many short jobs would cost as much as they do
 		now := s.now()
+		if now.Sub(leased) < renewAfter {
+			return true, nil
+		}
+		leased = now
 		return s.store.LeaseRun(ctx, run, s.holder, now, now.Add(leaseLife))
 	}
 	for _, stream := range streams {

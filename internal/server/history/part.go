@@ -155,11 +155,17 @@ const (
 	prefetchLines = 8 << 10
 )
 
-// body returns the body of the chunk, and reads those of some that follow with it.
+// body returns the body of the chunk, which is not kept.
 func (c *chunkSource) body(ctx context.Context) ([]byte, error) {
+	body, err := c.fetched(ctx)
+	delete(c.ahead, keyOf(&c.chunk, ""))
+	return body, err
+}
+
+// fetched returns the body of the chunk, and reads those of some that follow with it.
+func (c *chunkSource) fetched(ctx context.Context) ([]byte, error) {
 	key := keyOf(&c.chunk, "")
 	if body, ok := c.ahead[key]; ok {
-		delete(c.ahead, key)
 		return body, nil
 	}
 	seqs, lines := []int64{c.chunk.Seq}, int(c.chunk.N)
@@ -173,20 +179,16 @@ func (c *chunkSource) body(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var mine []byte
 	for i := range found {
-		if found[i].Seq == c.chunk.Seq {
-			mine = found[i].Body
-			continue
-		}
-		other := key
-		other.seq = found[i].Seq
-		c.ahead[other] = found[i].Body
+		of := key
+		of.seq = found[i].Seq
+		c.ahead[of] = found[i].Body
 	}
-	if mine == nil {
+	body, ok := c.ahead[key]
+	if !ok {
 		return nil, errGone
 	}
-	return mine, nil
+	return body, nil
 }
 
 func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {

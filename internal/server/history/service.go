@@ -28,8 +28,8 @@ const (
 	// footers, tracesCache charts that are carried on, answersCache what was computed. Apart, since a walk through all lines
 	// would drive out all columns.
 	linesCache   = 12 << 20
-	columnsCache = 16 << 20
-	tracesCache  = 16 << 20
+	columnsCache = 12 << 20
+	tracesCache  = 12 << 20
 	answersCache = 4 << 20
 	// readers is how many requests work on lines at once; more only compete for memory and the two processors of a small pod.
 	readers = 4

@@ -13,9 +13,9 @@ import (
 	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
-// BenchmarkRunsQuery asks for a page of 100 of 10,000 runs with 200 config and 200 summary keys each, filtered by one and
+// BenchmarkServerRunsQuery asks for a page of 100 of 10,000 runs with 200 config and 200 summary keys each, filtered by one and
 // sorted by another, with their count, each time after 100 of them have changed. It reports the 95th percentile.
-func BenchmarkRunsQuery(b *testing.B) {
+func BenchmarkServerRunsQuery(b *testing.B) {
 	for name, config := range map[string]func(testing.TB) store.Config{"sqlite": storetest.SQLite, "mysql": storetest.MySQL} {
 		b.Run(name, func(b *testing.B) {
 			const runs, changed = 10_000, 100

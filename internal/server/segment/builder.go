@@ -111,10 +111,7 @@ func (b *Builder) find(row int32, cells []Cell) bool {
 			if len(b.columns) >= MaxColumns {
 				return false
 			}
-			at = int32(len(b.columns)) // at most MaxColumns
-			path := string(cell.Path)
-			b.index[path] = at
-			b.paths, b.columns, b.seen = append(b.paths, path), append(b.columns, &column{}), append(b.seen, 0)
+			at = b.column(cell.Path)
 		}
 		if b.seen[at] == row+1 {
 			return false
@@ -123,6 +120,17 @@ func (b *Builder) find(row int32, cells []Cell) bool {
 		b.cells = append(b.cells, at)
 	}
 	return len(b.walker.dicts) == 0 || b.findDicts(row)
+}
+
+// column returns the number of a path, made where it is new.
+func (b *Builder) column(path []byte) int32 {
+	if at, ok := b.index[string(path)]; ok {
+		return at
+	}
+	at, name := int32(len(b.columns)), string(path) // at most MaxColumns
+	b.index[name] = at
+	b.paths, b.columns, b.seen = append(b.paths, name), append(b.columns, &column{}), append(b.seen, 0)
+	return at
 }
 
 func (b *Builder) findDicts(row int32) bool {
