@@ -3,6 +3,7 @@ package chunk
 import (
 	"bytes"
 	"math"
+	"slices"
 )
 
 // Kind is the type of a value, as historyKeys names it.
@@ -126,10 +127,11 @@ func (s *Stats) Key(name string) *Key {
 	return &s.keys[at]
 }
 
-// Reset empties the statistics and keeps their memory.
+// Reset empties the statistics and keeps their memory, but for that of unusual lines.
 func (s *Stats) Reset() {
 	s.Lines, s.Wide, s.steps = 0, false, 0
 	s.forget()
+	s.scan.trim()
 }
 
 func (s *Stats) forget() {
@@ -180,6 +182,12 @@ func (s *Stats) step(v int64) {
 // add counts the values of a line. Of a name that stands in it twice the last value counts, as for other readers of JSON.
 func (s *Stats) add(cells []cell) {
 	s.Lines++
+	if len(s.keys) == 0 && !s.Wide { // later lines have about the same
+		s.keys = slices.Grow(s.keys, len(cells))
+		if s.index == nil {
+			s.index = make(map[string]int32, len(cells))
+		}
+	}
 	for i := len(cells) - 1; i >= 0 && !s.Wide; i-- {
 		c := &cells[i]
 		if k := s.find(c.name); k != nil && k.line != s.Lines {
