@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -73,6 +74,9 @@ type Service struct {
 	permits   *remembered[place, store.Permit]
 	// compared is the line with which a history goes on that was found to repeat nothing.
 	compared *remembered[history, int64]
+	// working bounds how many long bodies are taken apart at once: one processor is left to those who read, to compaction
+	// and to the database. Without a bound each of them waits for a turn behind every body that has come.
+	working *semaphore.Weighted
 }
 
 // New returns a service on a store. Requests are answered while Run runs.
@@ -89,6 +93,7 @@ func New(s *store.Store, cfg Config) *Service {
 		budget:  &budget{memory: cfg.Memory, observe: func(n int64) { m.waiting.Set(float64(n)) }},
 		callers: &remembered[credential, caller]{now: cfg.Now},
 		permits: &remembered[place, store.Permit]{now: cfg.Now}, compared: &remembered[history, int64]{now: cfg.Now},
+		working: semaphore.NewWeighted(int64(max(1, runtime.GOMAXPROCS(0)-1))),
 	}
 }
 
@@ -201,6 +206,9 @@ func (s *Service) write(w http.ResponseWriter, r *http.Request, a *store.Append,
 	return a.Err
 }
 
+// longBody is from where on a body takes longer than a moment: at 256 KiB some 5 ms.
+const longBody = 256 << 10
+
 // statistics are used again from request to request.
 var statistics = sync.Pool{New: func() any { return new(chunk.Stats) }}
 
@@ -213,6 +221,12 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request) (*store.Append, [
 		return nil, nil, err
 	}
 	s.metrics.bytes.Add(float64(len(body)))
+	if len(body) > longBody {
+		if err := s.working.Acquire(r.Context(), 1); err != nil {
+			return nil, nil, err
+		}
+		defer s.working.Release(1)
+	}
 	m := messages.Get().(*message)
 	defer messages.Put(m)
 	defer m.reset()
