@@ -46,9 +46,10 @@ test-web: ## Run the checks and tests of the web pages
 test-e2e: ## Run the tests of the whole system on a real cluster of their own
 	@go run ./tools/testrun localcluster e2e
 
-bench: ## Run the benchmarks that match RUN=regexp, in Go's benchmark format
+BENCHTIME ?= 1s
+bench: ## Run the benchmarks that match RUN=regexp for BENCHTIME each, in Go's benchmark format
 	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(go -C tools/localcluster run . assets)}" \
-		go test -run '^$$' -bench '$(RUN)' -benchmem -timeout 1h ./...
+		go test -run '^$$' -bench '$(RUN)' -benchtime '$(BENCHTIME)' -benchmem -timeout 3h ./...
 
 ##@ Development
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/test/storetest"
 )
@@ -37,9 +38,10 @@ func BenchmarkServerIngest(b *testing.B) {
 			null := 0.0
 			b.Run("null", func(b *testing.B) {
 				p := start(b, "null", "", store.Config{})
-				o := drive(b, p.url, "none", s, loadTime())
+				o := newLoad(p.url, "none", s).drive(b, loadTime(), false)
 				null = o.values() / o.took.Seconds()
-				report(b, o, p.stop(b))
+				p.stop(b)
+				report(b, o, p)
 			})
 			b.Run("sqlite", func(b *testing.B) {
 				folder := b.TempDir()
@@ -56,22 +58,56 @@ func ingest(b *testing.B, s shape, folder string, db store.Config, null float64)
 	b.Helper()
 	key := furnish(b, db, s.clients)
 	p := start(b, "real", folder, db)
-	o := drive(b, p.url, key.Reveal(), s, loadTime())
-	report(b, o, p.stop(b))
+	o := newLoad(p.url, key.Reveal(), s).drive(b, loadTime(), true)
+	settle(b, db)
+	p.stop(b)
+	report(b, o, p)
+	b.ReportMetric(milliseconds(percentile(o.reads, 0.5)), "read-p50-ms")
+	b.ReportMetric(milliseconds(percentile(o.reads, 0.99)), "read-p99-ms")
+	b.ReportMetric(float64(len(o.reads)), "reads")
 	if null > 0 {
 		b.ReportMetric(100*o.values()/o.took.Seconds()/null, "%of-null")
 	}
 	b.ReportMetric(float64(verify(b, db, o, folder))/o.values(), "disk-B/value")
 }
 
-func report(b *testing.B, o outcome, peak int64) {
+// settled is how long compaction may take to catch up with what a load has left.
+const settled = 5 * time.Minute
+
+// settle waits until compaction has nothing left to do.
+func settle(tb testing.TB, db store.Config) {
+	tb.Helper()
+	s, err := store.Open(db)
+	must(tb, err)
+	defer func() { must(tb, s.Close()) }() // before the server's last connection, which writes the log back
+	must(tb, s.Prepare(tb.Context(), false))
+	for began := time.Now(); ; wait(tb, time.Second/2) {
+		runs, err := s.Backlog(tb.Context(), true, compactedFrom, 0, 1)
+		must(tb, err)
+		if len(runs) == 0 {
+			tb.Logf("compaction had caught up %s after the load", time.Since(began).Round(time.Second))
+			return
+		}
+		if time.Since(began) > settled {
+			tb.Fatalf("compaction has not caught up %s after the load", settled)
+		}
+	}
+}
+
+// compactedFrom is how many chunks a writer has when they are compacted.
+const compactedFrom = 64
+
+func report(b *testing.B, o outcome, p *process) {
 	b.Helper()
 	b.ReportMetric(o.values()/o.took.Seconds(), "values/s")
-	b.ReportMetric(float64(o.percentile(0.5).Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(o.percentile(0.99).Microseconds())/1000, "p99-ms")
-	b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
+	b.ReportMetric(milliseconds(percentile(o.latencies, 0.5)), "p50-ms")
+	b.ReportMetric(milliseconds(percentile(o.latencies, 0.99)), "p99-ms")
+	b.ReportMetric(float64(p.peak)/(1<<20), "peak-MiB")
+	b.ReportMetric(float64(p.cpu.Nanoseconds())/o.values(), "cpu-ns/value")
 	b.ReportMetric(0, "ns/op")
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // furnish makes a user, a project and a run for each client, and returns the user's key.
 func furnish(tb testing.TB, db store.Config, clients int) redact.Secret {
@@ -102,26 +138,32 @@ func furnish(tb testing.TB, db store.Config, clients int) redact.Secret {
 	return key
 }
 
-// verify reads every line back, and returns what they take on disk.
+// verify reads every row back, and returns what they take on disk. Each step has to be there once.
 func verify(tb testing.TB, db store.Config, o outcome, folder string) (disk int64) {
 	tb.Helper()
 	left := openArchive(tb, db, folder)
-	want, got := 0, 0
-	for c, n := range o.lines {
-		want += n
-		left.each(tb, fmt.Sprintf("run-%d", c), func(string) { got++ })
+	for c, want := range o.lines {
+		next := int64(0)
+		left.each(tb, fmt.Sprintf("run-%d", c), func(line string) {
+			if step, ok := chunk.Step([]byte(line)); !ok || step != next {
+				tb.Fatalf("row %d of run-%d is %s", next, c, line)
+			}
+			next++
+		})
+		if next != int64(want) {
+			tb.Errorf("run-%d has %d rows, %d were acknowledged", c, next, want)
+		}
 	}
-	if got != want {
-		tb.Errorf("%d lines are stored, %d were acknowledged", got, want)
-	}
+	disk = folderSize(tb, folder) // the bucket, and SQLite's file
 	if db.MySQL == nil {
-		return folderSize(tb, folder)
+		return disk
 	}
 	pool, _ := left.store.Pools()
 	_, err := pool.ExecContext(tb.Context(), "ANALYZE TABLE chunks")
 	must(tb, err)
-	must(tb, pool.QueryRowContext(tb.Context(), "SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = DATABASE()").Scan(&disk))
-	return disk
+	var tables int64
+	must(tb, pool.QueryRowContext(tb.Context(), "SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = DATABASE()").Scan(&tables))
+	return disk + tables
 }
 
 func folderSize(tb testing.TB, folder string) (size int64) {

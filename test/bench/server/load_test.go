@@ -9,9 +9,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -45,10 +47,13 @@ func rounded(v float64, digits int) float64 {
 	return math.Round(v*unit) / unit
 }
 
-// encode writes a line with its keys in any order, as the client's maps give them.
-func encode(row map[string]any) (string, error) {
+// encode writes the line of a step with its keys in any order, as the client's maps give them.
+func encode(row map[string]any, step int) (string, error) {
 	line := []byte{'{'}
 	for name, value := range row {
+		if name == "_step" {
+			value = step
+		}
 		if len(line) > 1 {
 			line = append(line, ',')
 		}
@@ -70,9 +75,8 @@ func request(rows []map[string]any, first int) ([]byte, error) {
 	}
 	content := make([]string, len(rows))
 	for i, row := range rows {
-		row["_step"] = first + i
 		var err error
-		if content[i], err = encode(row); err != nil {
+		if content[i], err = encode(row, first+i); err != nil {
 			return nil, err
 		}
 	}
@@ -84,6 +88,8 @@ type outcome struct {
 	lines     []int // acknowledged, of each client
 	took      time.Duration
 	latencies []time.Duration
+	// reads are how long the requests of a reader took; none where nobody read.
+	reads []time.Duration
 }
 
 func (o outcome) values() float64 {
@@ -94,75 +100,148 @@ func (o outcome) values() float64 {
 	return float64(n * metricsPerLine)
 }
 
-func (o outcome) percentile(p float64) time.Duration {
-	if len(o.latencies) == 0 {
+func percentile(of []time.Duration, p float64) time.Duration {
+	if len(of) == 0 {
 		return 0
 	}
-	slices.Sort(o.latencies)
-	return o.latencies[int(p*float64(len(o.latencies)-1))]
+	slices.Sort(of)
+	return of[int(p*float64(len(of)-1))]
 }
 
-// drive lets every client of a shape send as fast as it is answered.
-func drive(tb testing.TB, url, key string, s shape, d time.Duration) outcome {
-	tb.Helper()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: s.clients, MaxConnsPerHost: s.clients, DisableCompression: true}}
-	defer client.CloseIdleConnections()
-	rows := make([][]map[string]any, s.clients)
-	for c := range rows {
+// load is what clients send and how far they are. Their numbers come again after some bodies, so that what was sent can be
+// told at any time.
+type load struct {
+	shape
+	url, key string
+	client   *http.Client
+	// rows are those of each client before they come again.
+	rows [][]map[string]any
+	// sent and acknowledged count the lines of each client: it has begun to send them, or they were answered.
+	sent, acknowledged []atomic.Int64
+	// encoding bounds how many bodies are made at once: more would only let everybody else of this process wait.
+	encoding chan struct{}
+	// awaited is the client whose next answer goes to answered; -1 for none.
+	awaited  atomic.Int64
+	answered chan struct{}
+}
+
+func newLoad(url, key string, s shape) *load {
+	l := &load{
+		shape: s, url: url, key: key, rows: make([][]map[string]any, s.clients),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: s.clients + 1, MaxConnsPerHost: s.clients + 1, DisableCompression: true}},
+		sent:   make([]atomic.Int64, s.clients), acknowledged: make([]atomic.Int64, s.clients),
+		encoding: make(chan struct{}, runtime.GOMAXPROCS(0)), answered: make(chan struct{}),
+	}
+	l.awaited.Store(-1)
+	for c := range l.rows {
 		random := rand.New(rand.NewPCG(uint64(c), 1)) // repeatable
-		for step := range s.lines * s.bodies {
-			rows[c] = append(rows[c], row(random, step))
+		for step := range s.period() {
+			l.rows[c] = append(l.rows[c], row(random, step))
 		}
 	}
-	o := outcome{lines: make([]int, s.clients)}
+	return l
+}
+
+// period is after how many lines the numbers come again.
+func (s shape) period() int { return s.lines * s.bodies }
+
+// send makes the next body of a client and sends it.
+func (l *load) send(ctx context.Context, client int) (took time.Duration, err error) {
+	first := int(l.acknowledged[client].Load())
+	at := first % l.period()
+	l.encoding <- struct{}{}
+	text, err := request(l.rows[client][at:at+l.lines], first)
+	<-l.encoding
+	if err != nil {
+		return 0, err
+	}
+	l.sent[client].Add(int64(l.lines))
+	began := time.Now()
+	if err := post(ctx, l.client, fmt.Sprintf("%s/files/bench/project/run-%d/file_stream", l.url, client), l.key, text); err != nil {
+		return 0, err
+	}
+	took = time.Since(began)
+	l.acknowledged[client].Add(int64(l.lines))
+	if l.awaited.CompareAndSwap(int64(client), -1) {
+		l.answered <- struct{}{}
+	}
+	return took, nil
+}
+
+// drive lets every client send as fast as it is answered, and with read one reader ask, for a time.
+func (l *load) drive(tb testing.TB, d time.Duration, read bool) outcome {
+	tb.Helper()
+	defer l.client.CloseIdleConnections()
+	var o outcome
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	began := time.Now()
 	ctx, cancel := context.WithCancel(tb.Context())
 	defer cancel()
-	for c := range s.clients {
+	fail := func(err error) {
+		if ctx.Err() == nil {
+			tb.Error(err)
+		}
+		cancel()
+	}
+	for c := range l.clients {
 		group.Go(func() {
 			var latencies []time.Duration
-			for n := 0; time.Since(began) < d; n++ {
-				at := n % s.bodies * s.lines
-				text, err := request(rows[c][at:at+s.lines], n*s.lines)
-				sent := time.Now()
-				if err == nil {
-					err = post(ctx, client, fmt.Sprintf("%s/files/bench/project/run-%d/file_stream", url, c), key, text)
-				}
+			for time.Since(began) < d && ctx.Err() == nil {
+				took, err := l.send(ctx, c)
 				if err != nil {
-					tb.Error(err)
-					cancel()
+					fail(err)
 					return
 				}
-				latencies = append(latencies, time.Since(sent))
-				o.lines[c] += s.lines
+				latencies = append(latencies, took)
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			o.latencies = append(o.latencies, latencies...)
 		})
 	}
+	reading, stopReading := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	if read {
+		r := newReader(l)
+		readers.Go(func() {
+			if err := r.run(reading); err != nil {
+				fail(err)
+			}
+			o.reads = r.took
+		})
+	}
 	group.Wait()
 	o.took = time.Since(began)
+	stopReading()
+	readers.Wait()
+	for c := range l.clients {
+		o.lines = append(o.lines, int(l.acknowledged[c].Load()))
+	}
 	return o
 }
 
 func post(ctx context.Context, client *http.Client, url, key string, text []byte) error {
+	_, err := exchange(ctx, client, url, key, text)
+	return err
+}
+
+// exchange posts JSON and returns the answer.
+func exchange(ctx context.Context, client *http.Client, url, key string, text []byte) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(text))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.SetBasicAuth("api", key)
 	r.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("got %s: %s", response.Status, answer)
 	}
-	return err
+	return answer, err
 }

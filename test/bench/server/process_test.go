@@ -23,7 +23,9 @@ type process struct {
 	output  *bytes.Buffer
 	url     string
 	// peak is the most memory that was seen, once a second.
-	peak     int64
+	peak int64
+	// cpu is what processors have worked for it, once it has ended.
+	cpu      time.Duration
 	watching chan struct{}
 }
 
@@ -108,7 +110,9 @@ func (p *process) stop(tb testing.TB) (peak int64) {
 		tb.Errorf("the server ended with %v:\n%s", err, p.output)
 	}
 	<-p.watching
-	return max(p.peak, last)
+	p.cpu = p.command.ProcessState.UserTime() + p.command.ProcessState.SystemTime()
+	p.peak = max(p.peak, last)
+	return p.peak
 }
 
 func wait(tb testing.TB, d time.Duration) {
