@@ -192,10 +192,10 @@ func largeVersion(b *testing.B, place string, database store.Config, files int) 
 	cfg, folder := buckets.S3In(b)
 	d := newDepot(b, database, buckets.Open(b, cfg))
 	id, keys := d.begin(b, "d", files)
-	if err := os.MkdirAll(filepath.Join(folder, filepath.Dir(keys[0])), 0o755); err != nil {
-		b.Fatal(err)
-	}
 	for n, key := range keys {
+		if err := os.MkdirAll(filepath.Join(folder, filepath.Dir(key)), 0o755); err != nil {
+			b.Fatal(err)
+		}
 		_, body := file(n)
 		if err := os.WriteFile(filepath.Join(folder, key), []byte(body), 0o644); err != nil {
 			b.Fatal(err)

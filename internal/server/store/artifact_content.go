@@ -32,10 +32,11 @@ const (
 	touchPause = Micros(3_600_000_000)
 )
 
-// Key is the key of the object in the bucket.
+// Key is the key of the object in the bucket. Its last folder is the first byte of the MD5: stores that keep objects in a file
+// system read a folder again for every page of names, so that listing one of 100,000 objects would take them minutes.
 func (c Content) Key() string {
 	md5 := c.MD5[:min(len(c.MD5), 16)]
-	return fmt.Sprintf("%s%x-%d", BirthFolder(c.EntityID, c.BirthID), string(md5), c.ID)
+	return fmt.Sprintf("%s%x/%x-%d", BirthFolder(c.EntityID, c.BirthID), string(md5[:min(len(md5), 1)]), string(md5), c.ID)
 }
 
 // BirthFolder is where the objects of all contents are that were first uploaded for a version.
