@@ -47,20 +47,13 @@ type compaction struct {
 	dead []store.DeadLines
 
 	builder segment.Builder
-	// stats are those of the block that is being made, whole those of the blocks that are done.
-	stats *chunk.Stats
-	whole []wholeStats
-	parts []segment.Part
+	// stats are those of the block that is being made, whole those of all blocks that are done.
+	stats, whole *chunk.Stats
+	parts        []segment.Part
 	// copies are the blocks of older segments that stay as they are.
 	copies map[*part]segment.Part
 	// sources are the objects of the absorbed segments, by the numbers in parts.
 	sources []store.Object
-}
-
-// wholeStats are those of a block or an older segment, decoded or not.
-type wholeStats struct {
-	stats *chunk.Stats
-	raw   []byte
 }
 
 // compact moves the chunks of a stream into segments, a job at a time, until fewer than least are left of each writer or
@@ -117,7 +110,7 @@ func (c *compaction) choose(least int) bool {
 }
 
 func (c *compaction) do(ctx context.Context) error {
-	c.stats = &chunk.Stats{Limit: maxKeys}
+	c.stats, c.whole = &chunk.Stats{Limit: maxKeys}, &chunk.Stats{Limit: maxKeys}
 	taken, raw, err := c.take(ctx)
 	if err != nil {
 		return err
@@ -203,10 +196,24 @@ func (c *compaction) put(ctx context.Context, p piece) error {
 	c.parts = append(c.parts, copied)
 	footer := copied.Footer
 	if !c.needsTogether(p.part) {
-		c.whole = append(c.whole, wholeStats{raw: footer.Blocks[copied.Index].Stats})
-	} else if copied.Index == 0 {
-		c.whole = append(c.whole, wholeStats{raw: footer.Stats})
+		return c.count(footer.Blocks[copied.Index].Stats)
 	}
+	if copied.Index == 0 {
+		return c.count(footer.Stats)
+	}
+	return nil
+}
+
+// count adds the statistics of blocks that are copied.
+func (c *compaction) count(raw []byte) error {
+	if c.stream != store.StreamHistory {
+		return nil
+	}
+	stats, err := chunk.DecodeStats(raw)
+	if err != nil {
+		return corrupt(err)
+	}
+	c.whole.Merge(stats)
 	return nil
 }
 
@@ -287,7 +294,8 @@ func (c *compaction) addColumns(ctx context.Context, p piece) (added bool, err e
 	return true, c.added(stats)
 }
 
-// statsOf are the statistics of a piece of the history.
+// statsOf are the statistics of a piece of the history; where only its lines can tell, they are added to those of the block,
+// and nil is returned.
 func (c *compaction) statsOf(ctx context.Context, p piece) (*chunk.Stats, error) {
 	if c.stream != store.StreamHistory {
 		return nil, nil
@@ -298,8 +306,7 @@ func (c *compaction) statsOf(ctx context.Context, p piece) (*chunk.Stats, error)
 			return stats, err
 		}
 	}
-	stats := &chunk.Stats{Limit: maxKeys}
-	return stats, p.part.fold(ctx, p.lines, stats)
+	return nil, p.part.fold(ctx, p.lines, c.stats)
 }
 
 // flush ends the block that is being made.
@@ -309,12 +316,12 @@ func (c *compaction) flush() error {
 	}
 	var encoded []byte
 	if c.stream == store.StreamHistory {
-		c.whole = append(c.whole, wholeStats{stats: c.stats})
+		c.whole.Merge(c.stats)
 		if len(c.stats.Keys()) <= segment.MaxColumns && !c.stats.Wide {
 			encoded = chunk.EncodeStats(c.stats)
 		}
 	}
-	c.stats = &chunk.Stats{Limit: maxKeys}
+	c.stats.Reset()
 	c.parts = append(c.parts, segment.Part{Block: c.builder.Block(encoded)})
 	return nil
 }
@@ -422,10 +429,7 @@ func (c *compaction) write(ctx context.Context) error {
 		g.MinStep, g.MaxStep = min(g.MinStep, info.MinStep), max(g.MaxStep, info.MaxStep)
 		g.Lines += int64(info.Rows)
 	}
-	stats, err := c.segmentStats()
-	if err != nil {
-		return err
-	}
+	stats := c.segmentStats()
 	pieces, footer := segment.Assemble(parts, stats)
 	for _, p := range pieces {
 		g.FooterAt += p.Length
@@ -447,19 +451,9 @@ func (c *compaction) write(ctx context.Context) error {
 
 // segmentStats are the statistics of all rows: who asks for the keys of a long run reads fewer of them, and blocks that are
 // too wide have none of their own.
-func (c *compaction) segmentStats() ([]byte, error) {
+func (c *compaction) segmentStats() []byte {
 	if c.stream != store.StreamHistory {
-		return nil, nil
+		return nil
 	}
-	all := &chunk.Stats{Limit: maxKeys}
-	for _, w := range c.whole {
-		if w.stats == nil {
-			var err error
-			if w.stats, err = chunk.DecodeStats(w.raw); err != nil {
-				return nil, corrupt(err)
-			}
-		}
-		all.Merge(w.stats)
-	}
-	return chunk.EncodeStats(all), nil
+	return chunk.EncodeStats(c.whole)
 }
