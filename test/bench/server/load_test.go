@@ -25,6 +25,8 @@ type shape struct {
 	clients int
 	// bodies is how many bodies a client sends before their numbers, but for the steps, come again.
 	bodies int
+	// once ends a client with its last body, before any number comes again.
+	once bool
 }
 
 const metricsPerLine = 10
@@ -168,6 +170,11 @@ func (l *load) send(ctx context.Context, client int) (took time.Duration, err er
 	return took, nil
 }
 
+// done tells whether a client has sent all that it has to.
+func (l *load) done(client int) bool {
+	return l.once && l.acknowledged[client].Load() >= int64(l.period())
+}
+
 // drive lets every client send as fast as it is answered, and with read one reader ask, for a time.
 func (l *load) drive(tb testing.TB, d time.Duration, read bool) outcome {
 	tb.Helper()
@@ -187,7 +194,7 @@ func (l *load) drive(tb testing.TB, d time.Duration, read bool) outcome {
 	for c := range l.clients {
 		group.Go(func() {
 			var latencies []time.Duration
-			for time.Since(began) < d && ctx.Err() == nil {
+			for time.Since(began) < d && ctx.Err() == nil && !l.done(c) {
 				took, err := l.send(ctx, c)
 				if err != nil {
 					fail(err)
