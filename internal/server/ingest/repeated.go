@@ -2,39 +2,55 @@ package ingest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
-	"strconv"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
-// moment is when a line was made: of two lines with one moment the second is a copy of the first. No process makes two at the
-// same time, and of two processes each counts its runtime from its own beginning.
-type moment struct {
-	step               int64
-	timestamp, runtime float64
+// row is what a line of history says, whatever the order of its members: a hash of them. Of two lines of one row that say when
+// they were made the second is a copy of the first. No process makes two at the same time, and of two processes each counts
+// its runtime from its own beginning.
+type row [sha256.Size]byte
+
+// rowOf is not ok for a line that does not say when it was made.
+func rowOf(line []byte) (r row, ok bool) {
+	members := gjson.ParseBytes(line)
+	if _, ok := chunk.Step(line); !ok || members.Get("_timestamp").Type != gjson.Number || members.Get("_runtime").Type != gjson.Number {
+		return r, false
+	}
+	return sha256.Sum256(appendSorted(nil, members, sortedDepth)), true
 }
 
-// momentOf is not ok for a line that does not say when it was made.
-func momentOf(line []byte) (m moment, ok bool) {
-	if m.step, ok = chunk.Step(line); !ok {
-		return m, false
+// sortedDepth bounds how often a value is looked through. What lies deeper is compared as it is written.
+const sortedDepth = 16
+
+// appendSorted writes a value with the members of its objects in the order of their names, and numbers as they are written.
+func appendSorted(text []byte, value gjson.Result, depth int) []byte {
+	if depth == 0 || !value.IsObject() && !value.IsArray() {
+		return append(text, value.Raw...)
 	}
-	for field, into := range map[string]*float64{"_timestamp": &m.timestamp, "_runtime": &m.runtime} {
-		v, err := strconv.ParseFloat(string(chunk.Field(line, field)), 64)
-		if err != nil {
-			return m, false
-		}
-		*into = v
+	var parts []string
+	value.ForEach(func(name, member gjson.Result) bool {
+		parts = append(parts, name.Raw+":"+string(appendSorted(nil, member, depth-1)))
+		return true
+	})
+	if value.IsObject() {
+		slices.Sort(parts)
+		return append(append(append(text, '{'), strings.Join(parts, ",")...), '}')
 	}
-	return m, true
+	return append(append(append(text, '['), strings.Join(parts, ",")...), ']')
 }
 
 // fresh are the stretches of lines that are not among those stored: from..to.
-func fresh(lines [][]byte, stored map[moment]bool) (stretches [][2]int) {
+func fresh(lines [][]byte, stored map[row]bool) (stretches [][2]int) {
 	for i, line := range lines {
-		if m, ok := momentOf(line); ok && stored[m] {
+		if r, ok := rowOf(line); ok && stored[r] {
 			continue
 		}
 		if n := len(stretches); n > 0 && stretches[n-1][1] == i {
@@ -106,7 +122,7 @@ func (s *Service) leaveOut(ctx context.Context, a *store.Append) error {
 		if err != nil {
 			return err
 		}
-		stored, err := s.moments(ctx, a.Permit.RunID, p.MinStep, p.MaxStep)
+		stored, err := s.rows(ctx, a.Permit.RunID, p.MinStep, p.MaxStep)
 		if err != nil {
 			return err
 		}
@@ -127,15 +143,15 @@ func (s *Service) leaveOut(ctx context.Context, a *store.Append) error {
 	return nil
 }
 
-func (s *Service) moments(ctx context.Context, run store.ID, minStep, maxStep int64) (map[moment]bool, error) {
+func (s *Service) rows(ctx context.Context, run store.ID, minStep, maxStep int64) (map[row]bool, error) {
 	lines, err := s.cfg.Stored(ctx, run, minStep, maxStep+1)
 	if err != nil {
 		return nil, err
 	}
-	stored := make(map[moment]bool, len(lines))
+	stored := make(map[row]bool, len(lines))
 	for _, line := range lines {
-		if m, ok := momentOf([]byte(line)); ok {
-			stored[m] = true
+		if r, ok := rowOf([]byte(line)); ok {
+			stored[r] = true
 		}
 	}
 	return stored, nil

@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/kubewandb/kubewandb/internal/server/store"
@@ -11,9 +12,9 @@ import (
 // made is a line as a client writes it, with its members in an order of their own.
 func made(step int, timestamp, runtime float64, reversed bool) string {
 	if reversed {
-		return fmt.Sprintf(`{"_runtime":%g,"_timestamp":%e,"loss":%d,"_step":%d}`, runtime, timestamp, step*2, step)
+		return fmt.Sprintf(`{"_runtime":%g,"_timestamp":%e,"loss":%d,"x":{"b":[1.0,{"d":2,"c":1}],"a":1},"_step":%d}`, runtime, timestamp, step*2, step)
 	}
-	return fmt.Sprintf(`{"_step":%d,"loss":%d,"_timestamp":%e,"_runtime":%g}`, step, step*2, timestamp, runtime)
+	return fmt.Sprintf(`{"_step":%d,"loss":%d,"_timestamp":%e,"x":{"a":1,"b":[1.0,{"c":1,"d":2}]},"_runtime":%g}`, step, step*2, timestamp, runtime)
 }
 
 func TestARunThatIsSentTwiceStandsThereOnce(t *testing.T) {
@@ -51,10 +52,12 @@ func TestAProcessThatBeginsAnewLosesNothing(t *testing.T) {
 	// Steps begin anew: at other times, at the same time with another runtime, and without any time.
 	sc.send(t, "r", file(history, 2, made(0, 200, 0.5, false), made(1, 101, 2, false)))
 	sc.send(t, "r", file(history, 4, `{"_step":0}`, `{"_step":1}`, `no json`))
-	if got := len(sc.lines(t, run, store.StreamHistory, "")); got != 7 {
-		t.Errorf("%d lines, want 7", got)
+	// The same moment with another number is another row.
+	sc.send(t, "r", file(history, 7, strings.Replace(made(0, 100, 0.5, false), `"loss":0`, `"loss":7`, 1)))
+	if got := len(sc.lines(t, run, store.StreamHistory, "")); got != 8 {
+		t.Errorf("%d lines, want 8", got)
 	}
-	if next, _, generation := sc.head(t, run, store.StreamHistory, ""); next != 7 || generation != 0 {
+	if next, _, generation := sc.head(t, run, store.StreamHistory, ""); next != 8 || generation != 0 {
 		t.Errorf("the next line is %d, generation %d", next, generation)
 	}
 }
