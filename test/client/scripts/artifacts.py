@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 
+import orderly  # noqa: F401
 import wandb
 
 pathlib.Path("data/deep").mkdir(parents=True)

@@ -10,12 +10,9 @@ import shutil
 import sys
 import tempfile
 
+import orderly  # noqa: F401
 import wandb
-from wandb.sdk.artifacts import artifact as downloads
 
-# With skip_cache the threads of one download share the path that they write to, and mix up their files: one thread then.
-assert downloads._FILE_EXECUTOR_WORKERS > 0
-downloads._FILE_EXECUTOR_WORKERS = 1
 entity, mode, listing = sys.argv[1:4]
 projects = sys.argv[4:]
 api = wandb.Api()
