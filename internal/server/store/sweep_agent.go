@@ -224,7 +224,8 @@ var ErrExhausted = errors.New("everything was drawn")
 // ErrNotRunning tells that the sweep does not run, so that nothing is drawn.
 var ErrNotRunning = errors.New("the sweep does not run")
 
-// Draw gives an agent something to run: what a dead agent was told and never started, or else the next draw. Draws of one
+// Draw gives an agent something to run: what it has not settled yet, what a dead agent was told and never started, or else the
+// next draw. Draws of one
 // sweep follow each other, on all programs that share the database, so that each index is given out once. Where nothing is
 // left and nothing is open the sweep is finished.
 func (s *Store) Draw(ctx context.Context, d Draw) (SweepSuggestion, error) {
@@ -255,8 +256,12 @@ func (s *Store) draw(ctx context.Context, tx bun.Tx, d Draw) (SweepSuggestion, e
 		return SweepSuggestion{}, err
 	}
 	for _, o := range open {
-		if !o.Started() && o.AgentID != d.Agent && o.AgentHeartbeat < d.Stale {
-			return adopt(ctx, tx, o.SweepSuggestion, d.Agent)
+		switch {
+		case o.Started():
+		case o.AgentID == d.Agent: // given to a copy of the same heartbeat that another replica answers, perhaps to nobody
+			return offer(ctx, tx, o.SweepSuggestion, d.Agent, o.Offers+1)
+		case o.AgentHeartbeat < d.Stale:
+			return offer(ctx, tx, o.SweepSuggestion, d.Agent, 1)
 		}
 	}
 	if d.Limit >= 0 && sweep.Drawn >= d.Limit {
@@ -285,8 +290,9 @@ func (s *Store) draw(ctx context.Context, tx bun.Tx, d Draw) (SweepSuggestion, e
 	return insertSuggestion(ctx, tx, sweep, d, wanted.Args)
 }
 
-func adopt(ctx context.Context, tx bun.Tx, suggestion SweepSuggestion, agent ID) (SweepSuggestion, error) {
-	suggestion.AgentID, suggestion.Offers, suggestion.Seen = agent, 1, false
+// offer tells an agent of a suggestion for the n-th time.
+func offer(ctx context.Context, tx bun.Tx, suggestion SweepSuggestion, agent ID, n int32) (SweepSuggestion, error) {
+	suggestion.AgentID, suggestion.Offers, suggestion.Seen = agent, n, false
 	_, err := tx.NewUpdate().Model(&suggestion).Column("agent_id", "offers", "seen").WherePK().Exec(ctx)
 	return suggestion, err
 }

@@ -193,6 +193,31 @@ func TestAnAnswerThatWasLostIsGivenAgain(t *testing.T) {
 	})
 }
 
+// Two copies of a heartbeat that two replicas answer at once have both seen nothing open.
+func TestCopiesOfAHeartbeatAreToldOfTheSameRun(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		scene := newScene(t, s)
+		of := scene.create(t, "method: random\nrun_cap: 1\nparameters: {a: {min: 0.0, max: 1.0}}")
+		a := scene.agent(t, of)
+		draw := store.Draw{
+			Sweep: of.ID, Agent: a.id, At: store.At(time.Now()), Limit: 1, RunName: "first",
+			Args: func(int64) ([]byte, error) { return []byte("{}"), nil },
+		}
+		first, err := s.Draw(t.Context(), draw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		draw.RunName = "second"
+		if again, err := s.Draw(t.Context(), draw); err != nil || again.RunName != first.RunName || again.Draw != first.Draw {
+			t.Errorf("%s with draw %d, then %s with draw %d, %v", first.RunName, first.Draw, again.RunName, again.Draw, err)
+		}
+		if other := scene.agent(t, of); other.told(t, "exit").RunID != "" {
+			t.Error("another agent is told of it as well")
+		}
+		a.told(t, "run")
+	})
+}
+
 func TestWhatADeadAgentNeverStartedGoesToAnother(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		scene := newScene(t, s)
