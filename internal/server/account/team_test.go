@@ -439,9 +439,9 @@ func TestAnAccessTokenIsNoSession(t *testing.T) {
 }
 
 // A fixture makes and removes an account for each of its tests.
-func TestAnAccountCostsMilliseconds(t *testing.T) {
+func TestAccountsComeAndGo(t *testing.T) {
 	each(t, func(t *testing.T, accounts *account.Service, _ *clock) {
-		ctx, start := t.Context(), time.Now()
+		ctx := t.Context()
 		const rounds = 20
 		for i := range rounds {
 			name := "user_gw0-" + strings.Repeat(string(rune('a'+i%6)), 39) + string(rune('a'+i))
@@ -455,11 +455,6 @@ func TestAnAccountCostsMilliseconds(t *testing.T) {
 			if err := accounts.DeleteUser(ctx, u, false); err != nil {
 				t.Fatal(err)
 			}
-		}
-		each := time.Since(start) / rounds
-		t.Logf("%s for making, using and removing one account", each)
-		if each > 200*time.Millisecond {
-			t.Errorf("one account takes %s", each)
 		}
 	})
 }
