@@ -10,7 +10,7 @@ import (
 // TestB3TheOfficialClientLogsInOverHTTPS makes a key from a shell in the pod, as automation does, and logs in with it.
 func TestB3TheOfficialClientLogsInOverHTTPS(t *testing.T) {
 	var key struct{ Key string }
-	decode(t, shell(t, "kubectl", "exec", "deploy/wandb-app", "--", "server", "admin", "key", "create",
+	decode(t, admin(t, "key", "create",
 		"--username", administrator, "--description", "end to end"), &key)
 	if len(key.Key) < 40 {
 		t.Fatalf("server admin key create gave a key of %d characters", len(key.Key))

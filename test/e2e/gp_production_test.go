@@ -107,9 +107,9 @@ func keepsEverything(t *testing.T) {
 func newcomer(t *testing.T, name string) *client.Home {
 	t.Helper()
 	var key struct{ Key string }
-	shell(t, "kubectl", "exec", "deploy/wandb-app", "--", "server", "admin", "user", "create", "--username", name,
+	admin(t, "user", "create", "--username", name,
 		"--email", name+"@example.com", "--no-password")
-	decode(t, shell(t, "kubectl", "exec", "deploy/wandb-app", "--", "server", "admin", "key", "create", "--username", name), &key)
+	decode(t, admin(t, "key", "create", "--username", name), &key)
 	home := trusting(t)
 	// Errors are reported to a host that does not exist for this machine: that must disturb nothing.
 	home.Env = append(home.Env, "WANDB_ERROR_REPORTING=true")

@@ -37,7 +37,7 @@ func TestH1DeletionEndsAndKeepsData(t *testing.T) {
 func TestH2TheInstallationComesBackWithItsData(t *testing.T) {
 	shell(t, "kubectl", "apply", "-f", system.dir+"/demo/operator.yaml")
 	awaitCondition(t, 2*time.Minute, "Ready", "True", "")
-	users := shell(t, "kubectl", "exec", "deploy/wandb-app", "--", "server", "admin", "user", "list")
+	users := admin(t, "user", "list")
 	if !strings.Contains(users, administrator) {
 		t.Errorf("the administrator who signed up before the deletion is gone: %s", users)
 	}

@@ -216,3 +216,24 @@ func applicationUIDs(t *testing.T) string {
 	slices.Sort(uids)
 	return strings.Join(uids, " ")
 }
+
+// admin runs a command of the administrator in a pod of the application. An earlier test may still have its pods replaced:
+// what reached no container is tried again.
+func admin(t *testing.T, arguments ...string) (output string) {
+	t.Helper()
+	command := append([]string{"exec", "deploy/wandb-app", "--", "server", "admin"}, arguments...)
+	eventually(t, 2*time.Minute, func() string {
+		var err error
+		if output, err = try(t.Context(), "", "kubectl", command...); err == nil {
+			return ""
+		}
+		for _, unreached := range []string{"container not found", "unable to upgrade connection", "error dialing backend"} {
+			if strings.Contains(err.Error(), unreached) {
+				return err.Error()
+			}
+		}
+		t.Fatalf("kubectl %s: %v", strings.Join(command, " "), err)
+		return ""
+	})
+	return output
+}
