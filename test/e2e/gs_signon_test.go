@@ -39,11 +39,13 @@ func TestGS1PeopleSignInAtAnIdentityProvider(t *testing.T) {
 		}},
 	}}}})))
 
-	ctx, page := t.Context(), browser.Open(t, browser.Options{CA: system.env["CA_FILE"]})
-	page.Allow("fonts.googleapis.com") // which the provider's pages ask for in vain
-	page.Allow(publicName("sso") + "/favicon.ico")
-	must(t, browser.SignOn(ctx, page, url, "grace-sub", browser.Account{Name: "Grace Hopper", Username: "grace"}))
-	must(t, browser.SignOut(ctx, page, "Grace Hopper"))
-	// Passwords keep working beside it.
-	must(t, browser.SignIn(ctx, page, url, account))
+	t.Run("a browser", func(t *testing.T) { // which ends before the application goes back
+		ctx, page := t.Context(), browser.Open(t, browser.Options{CA: system.env["CA_FILE"]})
+		page.Allow("fonts.googleapis.com") // which the provider's pages ask for in vain
+		page.Allow(publicName("sso") + "/favicon.ico")
+		must(t, browser.SignOn(ctx, page, url, "grace-sub", browser.Account{Name: "Grace Hopper", Username: "grace"}))
+		must(t, browser.SignOut(ctx, page, "Grace Hopper"))
+		// Passwords keep working beside it.
+		must(t, browser.SignIn(ctx, page, url, account))
+	})
 }
