@@ -75,7 +75,6 @@ function End({ name, project }: { name: ProjectName; project: Settings }) {
       </Text>
       <Button
         color="red"
-        variant="outline"
         onClick={() => {
           setAsking(true);
         }}
