@@ -142,13 +142,14 @@ func (f *folder) refusal(method, name string, query url.Values) (grant, string) 
 		return grant{}, "This URL has no signature. Signed URLs come from the server's API."
 	case !hmac.Equal(signature, f.mac(g)), !validName(name):
 		return grant{}, "The signature of this URL is for another object or method, or from another server."
-	case f.now().Unix() >= g.expires:
-		return grant{}, "This URL expired at " + time.Unix(g.expires, 0).UTC().Format(time.RFC3339) + ". Ask the server for a new one."
+	case f.now().UnixMicro() >= g.expires:
+		return grant{}, "This URL expired at " + time.UnixMicro(g.expires).UTC().Format(time.RFC3339) + ". Ask the server for a new one."
 	}
 	return g, ""
 }
 
-func (f *folder) expires(after time.Duration) int64 { return f.now().Add(after).Unix() }
+// expires is in microseconds: URLs for one name may follow each other within a second, and the newer counts.
+func (f *folder) expires(after time.Duration) int64 { return f.now().Add(after).UnixMicro() }
 
 func (f *folder) signGet(_ context.Context, name string, o GetOptions) (string, error) {
 	return f.address(grant{method: http.MethodGet, name: name, expires: f.expires(o.Expiry), kind: o.ContentType, disposition: o.Disposition})

@@ -151,7 +151,7 @@ func TestAnUploadThatComesLateReplacesNoNewerOne(t *testing.T) {
 		}
 		return put.URL
 	}
-	older, newer := sign(time.Hour), sign(time.Hour+time.Minute)
+	older, newer := sign(time.Hour), sign(time.Hour+time.Millisecond)
 	for i, upload := range []struct{ address, body, want string }{
 		{older, "old", "old"}, {older, "old, sent again", "old, sent again"}, {newer, "new", "new"}, {older, "late", "new"}, {newer, "newest", "newest"},
 	} {
