@@ -97,6 +97,9 @@ func (s *Service) adopt(ctx context.Context, id Identity, policy IdentityPolicy)
 	case err == nil && policy.LinkByEmail:
 		return s.adoptExisting(ctx, id, userOf(row))
 	case err == nil:
+		if user, found := s.UserByIdentity(ctx, id); found == nil { // another request of the same browser has just made it
+			return user, nil
+		}
 		return User{}, noAccount("an account with your email address exists, and is not linked with your identity",
 			"Ask an administrator to link it: server admin user link")
 	case !errors.Is(err, store.ErrNotFound):
