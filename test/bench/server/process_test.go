@@ -22,7 +22,7 @@ type process struct {
 	command *exec.Cmd
 	output  *bytes.Buffer
 	url     string
-	// peak is the most memory that was seen, once a second.
+	// peak is the most memory that was seen, four times a second.
 	peak int64
 	// cpu is what processors have worked for it, once it has ended.
 	cpu      time.Duration
