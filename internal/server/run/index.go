@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -19,12 +20,29 @@ type index struct {
 	refreshed time.Time
 	size      int64
 
-	slots   map[store.ID]int
-	free    []int
+	// live are the runs, by ascending id.
+	live runList
+	// revs are those of which the values are, by slot; 0 where they are not known.
 	revs    []int64
-	ids     []store.ID // 0 is a free slot
+	free    []int
 	columns map[column]*values
-	live    []store.LiveRun
+	// spare is the list before, whose memory the next one takes.
+	spare runList
+}
+
+// runList are the runs of a project by ascending id, and the slot of each.
+type runList struct {
+	runs  []store.LiveRun
+	slots []int
+}
+
+// slot returns where the values of a run are.
+func (l runList) slot(id store.ID) (slot int, ok bool) {
+	i, ok := slices.BinarySearchFunc(l.runs, id, func(r store.LiveRun, id store.ID) int { return cmp.Compare(r.RunID, id) })
+	if !ok {
+		return 0, false
+	}
+	return l.slots[i], true
 }
 
 // values are those of one column.
@@ -36,18 +54,15 @@ type values struct {
 // valueSize is what one value takes besides its text.
 const valueSize = 40
 
-func newIndex() *index {
-	return &index{slots: map[store.ID]int{}, columns: map[column]*values{}}
-}
+func newIndex() *index { return &index{columns: map[column]*values{}} }
 
 // refresh reads what has changed, and every value of columns that were not asked for before. The caller holds the lock.
 func (x *index) refresh(ctx context.Context, s *Service, place access.Place, wanted map[column]bool) error {
 	now := time.Now()
-	live, err := s.store.LiveRuns(ctx, place.Project.ID, x.live)
+	live, err := s.store.LiveRuns(ctx, place.Project.ID, x.spare.runs)
 	if err != nil {
 		return err
 	}
-	x.live = live
 	changed := x.reconcile(live)
 	fresh := make(map[column]*values)
 	for c := range wanted {
@@ -57,16 +72,16 @@ func (x *index) refresh(ctx context.Context, s *Service, place access.Place, wan
 		if known, ok := x.columns[c]; ok {
 			known.lastUsed = now
 		} else {
-			fresh[c] = &values{slots: make([]value, len(x.ids)), lastUsed: now}
+			fresh[c] = &values{slots: make([]value, len(x.revs)), lastUsed: now}
 		}
 	}
 	// A run whose values were not read keeps the rev 0, and is read by the next question.
-	reader := reader{service: s, place: place, index: x}
-	if err := reader.read(ctx, changedIDs(changed), x.columns); err != nil {
+	reader := reader{service: s, place: place, runs: x.live}
+	if err := reader.read(ctx, ids(changed), x.columns); err != nil {
 		return err
 	}
 	if len(fresh) > 0 {
-		if err := reader.read(ctx, x.runs(), fresh); err != nil {
+		if err := reader.read(ctx, ids(x.live.runs), fresh); err != nil {
 			return err
 		}
 	}
@@ -74,7 +89,9 @@ func (x *index) refresh(ctx context.Context, s *Service, place access.Place, wan
 		x.columns[c] = v
 	}
 	for _, run := range changed {
-		x.revs[x.slots[run.RunID]] = run.Rev
+		if slot, ok := x.live.slot(run.RunID); ok {
+			x.revs[slot] = run.Rev
+		}
 	}
 	x.refreshed = now
 	x.measure()
@@ -92,57 +109,53 @@ func (x *index) has(wanted map[column]bool) bool {
 }
 
 // reconcile gives every run a slot, frees those of runs that are gone, and returns the runs whose values are out of date.
+// Both lists ascend, so that one walk over them tells.
 func (x *index) reconcile(live []store.LiveRun) (changed []store.LiveRun) {
-	if len(x.slots) > 0 {
-		x.dropGone(live)
-	}
+	before, slots := x.live, x.spare.slots[:0]
+	next := 0
 	for _, run := range live {
-		slot, known := x.slots[run.RunID]
-		if known && x.revs[slot] == run.Rev {
-			continue
+		for ; next < len(before.runs) && before.runs[next].RunID < run.RunID; next++ {
+			x.release(before.slots[next])
 		}
-		if !known {
-			slot = x.take(run.RunID)
+		var slot int
+		if next < len(before.runs) && before.runs[next].RunID == run.RunID {
+			slot = before.slots[next]
+			next++
+		} else {
+			slot = x.take()
 		}
-		x.revs[slot] = 0
-		changed = append(changed, run)
+		if x.revs[slot] != run.Rev {
+			x.revs[slot] = 0
+			changed = append(changed, run)
+		}
+		slots = append(slots, slot)
 	}
+	for _, slot := range before.slots[next:] {
+		x.release(slot)
+	}
+	x.live, x.spare = runList{runs: live, slots: slots}, before
 	return changed
 }
 
-func (x *index) dropGone(live []store.LiveRun) {
-	for slot, id := range x.ids {
-		if id == 0 {
-			continue
-		}
-		_, there := slices.BinarySearchFunc(live, id, func(r store.LiveRun, id store.ID) int {
-			return int(min(max(r.RunID-id, -1), 1))
-		})
-		if !there {
-			delete(x.slots, id)
-			x.ids[slot], x.revs[slot] = 0, 0
-			x.free = append(x.free, slot)
-		}
-	}
+func (x *index) release(slot int) {
+	x.revs[slot] = 0
+	x.free = append(x.free, slot)
 }
 
-func (x *index) take(id store.ID) int {
+func (x *index) take() int {
 	if n := len(x.free); n > 0 {
 		slot := x.free[n-1]
 		x.free = x.free[:n-1]
-		x.slots[id], x.ids[slot] = slot, id
 		return slot
 	}
-	slot := len(x.ids)
-	x.slots[id] = slot
-	x.ids, x.revs = append(x.ids, id), append(x.revs, 0)
+	x.revs = append(x.revs, 0)
 	for _, c := range x.columns {
 		c.slots = append(c.slots, value{})
 	}
-	return slot
+	return len(x.revs) - 1
 }
 
-func changedIDs(runs []store.LiveRun) []store.ID {
+func ids(runs []store.LiveRun) []store.ID {
 	ids := make([]store.ID, len(runs))
 	for i, run := range runs {
 		ids[i] = run.RunID
@@ -150,17 +163,9 @@ func changedIDs(runs []store.LiveRun) []store.ID {
 	return ids
 }
 
-func (x *index) runs() []store.ID {
-	ids := make([]store.ID, 0, len(x.slots))
-	for _, run := range x.live {
-		ids = append(ids, run.RunID)
-	}
-	return ids
-}
-
 // measure estimates how many bytes the index takes.
 func (x *index) measure() {
-	x.size = int64(len(x.ids))*64 + int64(cap(x.live))*32
+	x.size = int64(cap(x.revs))*8 + int64(cap(x.live.runs)+cap(x.spare.runs))*40
 	for _, c := range x.columns {
 		x.size += c.measure()
 	}

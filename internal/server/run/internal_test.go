@@ -1,6 +1,9 @@
 package run
 
 import (
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,5 +64,90 @@ func TestWhatIsKnownOfARunsEnvironment(t *testing.T) {
 	}
 	if picked := string(Pick(ClientConfig([]byte(`{"_wandb":{"value":{"t":{"1":[5]},"m":[]}}}`)), []string{"t", "no"})); picked != `{"t":{"1":[5]}}` {
 		t.Errorf("picked %s", picked)
+	}
+}
+
+func TestThePageOfManyPositionsIsWhatSortingAllOfThemGives(t *testing.T) {
+	order, err := ParseOrder("-summary_metrics.loss")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2)) // repeatable
+	for _, all := range []int{0, 1, 2, 5, 100, 1000} {
+		for _, n := range []int{1, 2, 3, 50, 1000} {
+			positions := make([]position, all)
+			for i := range positions {
+				v := value{}
+				if random.IntN(5) > 0 {
+					v = integer(random.Int64N(20)) // many are equal, some have none
+				}
+				positions[i] = position{id: store.ID(i + 1), values: []value{v}}
+			}
+			random.Shuffle(all, func(i, j int) { positions[i], positions[j] = positions[j], positions[i] })
+			sorted := slices.SortedFunc(slices.Values(positions), order.compare)
+			var after *position
+			var got []position
+			for more := true; more; {
+				var page []position
+				page, more = follow(slices.Clone(positions), order, after, n)
+				if got = append(got, page...); len(page) > 0 {
+					after = &page[len(page)-1]
+				}
+				if len(page) > n || more && len(page) < n {
+					t.Fatalf("a page of %d, more: %t, want %d of %d", len(page), more, n, all)
+				}
+			}
+			if !slices.EqualFunc(got, sorted, func(a, b position) bool { return a.id == b.id }) {
+				t.Errorf("pages of %d of %d positions are not what sorting gives", n, all)
+			}
+		}
+	}
+}
+
+func TestSlotsOfAnIndexFollowItsRuns(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4)) // repeatable
+	x := newIndex()
+	x.columns[columnCreated] = &values{}
+	revs, rev := map[store.ID]int64{}, int64(0)
+	for round := range 200 {
+		changed := map[store.ID]bool{}
+		for range random.IntN(8) {
+			switch id := store.ID(1 + random.IntN(30)); random.IntN(3) {
+			case 0:
+				delete(revs, id)
+				delete(changed, id)
+			default:
+				rev++
+				revs[id] = rev
+				changed[id] = true
+			}
+		}
+		var live []store.LiveRun
+		for _, id := range slices.Sorted(maps.Keys(revs)) {
+			live = append(live, store.LiveRun{RunID: id, Rev: revs[id]})
+		}
+		for _, run := range x.reconcile(live) {
+			if slot, ok := x.live.slot(run.RunID); !ok || x.revs[slot] != 0 {
+				t.Fatalf("round %d: run %d is out of date and has slot %d, %t", round, run.RunID, slot, ok)
+			} else {
+				x.revs[slot] = run.Rev
+				x.columns[columnCreated].slots[slot] = integer(int64(run.RunID))
+			}
+			delete(changed, run.RunID)
+		}
+		if len(changed) > 0 {
+			t.Fatalf("round %d: %v are not read", round, changed)
+		}
+		taken := map[int]bool{}
+		for i, run := range x.live.runs {
+			slot := x.live.slots[i]
+			if x.columns[columnCreated].slots[slot].num != float64(run.RunID) || x.revs[slot] != run.Rev || taken[slot] {
+				t.Fatalf("round %d: slot %d of run %d holds %v", round, slot, run.RunID, x.columns[columnCreated].slots[slot])
+			}
+			taken[slot] = true
+		}
+		if len(taken)+len(x.free) != len(x.revs) {
+			t.Fatalf("round %d: %d slots are taken and %d free of %d", round, len(taken), len(x.free), len(x.revs))
+		}
 	}
 }

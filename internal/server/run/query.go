@@ -60,10 +60,7 @@ func (s *Service) Query(ctx context.Context, place access.Place, q Query) (Page,
 		return Page{}, err
 	}
 	page := Page{Total: len(matched)}
-	matched = follow(matched, order, after)
-	if first := pageSize(q.First); len(matched) > first {
-		matched, page.More = matched[:first], true
-	}
+	matched, page.More = follow(matched, order, after, pageSize(q.First))
 	return page, s.fill(ctx, &page, matched)
 }
 
@@ -107,26 +104,34 @@ func (s *Service) match(ctx context.Context, place access.Place, filter Filter, 
 
 func (x *index) match(filter Filter, order Order) []position {
 	var matched []position
-	for i := range x.live {
-		run := &x.live[i]
-		slot := x.slots[run.RunID]
-		get := func(c column) value {
-			if c.source == sourceLive {
-				return x.liveValue(c, run, slot)
-			}
-			return x.columns[c].slots[slot]
+	var run *store.LiveRun
+	slot := 0
+	get := func(c column) value {
+		if c.source == sourceLive {
+			return x.liveValue(c, run, slot)
 		}
+		return x.columns[c].slots[slot]
+	}
+	var keys []value // of many positions, so that not each of them is an allocation
+	for i := range x.live.runs {
+		run, slot = &x.live.runs[i], x.live.slots[i]
 		if !filter.match(get) {
 			continue
 		}
-		p := position{id: run.RunID, values: make([]value, len(order.keys))}
-		for k, key := range order.keys {
-			p.values[k] = get(key.column)
+		if len(keys)+len(order.keys) > cap(keys) {
+			keys = make([]value, 0, keysAtOnce*len(order.keys))
 		}
-		matched = append(matched, p)
+		first := len(keys)
+		for _, key := range order.keys {
+			keys = append(keys, get(key.column))
+		}
+		matched = append(matched, position{id: run.RunID, values: keys[first:len(keys):len(keys)]})
 	}
 	return matched
 }
+
+// keysAtOnce is for how many positions room is made at once.
+const keysAtOnce = 256
 
 func (x *index) liveValue(c column, run *store.LiveRun, slot int) value {
 	switch c {
@@ -143,13 +148,33 @@ func (x *index) liveValue(c column, run *store.LiveRun, slot int) value {
 	return value{}
 }
 
-// follow sorts, and leaves out what stands before a cursor or at it.
-func follow(matched []position, order Order, after *position) []position {
+// follow returns the first n behind a cursor, in order, and whether there are more.
+func follow(matched []position, order Order, after *position, n int) (page []position, more bool) {
 	if after != nil {
 		matched = slices.DeleteFunc(matched, func(p position) bool { return order.compare(p, *after) <= 0 })
 	}
-	slices.SortFunc(matched, order.compare)
-	return matched
+	more = len(matched) > n
+	return foremost(matched, n, order.compare), more
+}
+
+// foremost returns the first n of some positions, in order, in the memory of all. It keeps at most twice as many, so that most of
+// the others cost it one comparison.
+func foremost(of []position, n int, compare func(a, b position) int) []position {
+	kept := of[:0]
+	var last *position // of the first n of those seen
+	for _, p := range of {
+		if last != nil && compare(p, *last) > 0 {
+			continue
+		}
+		if kept = append(kept, p); len(kept) == 2*n {
+			slices.SortFunc(kept, compare)
+			kept = kept[:n]
+			end := kept[n-1]
+			last = &end
+		}
+	}
+	slices.SortFunc(kept, compare)
+	return kept[:min(n, len(kept))]
 }
 
 // fill reads the runs of a page. One that was deleted a moment ago is left out.

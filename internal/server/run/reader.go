@@ -8,11 +8,11 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
-// reader fills columns of an index from the database, one source at a time and one run at a time.
+// reader fills columns of an index of these runs from the database, one source at a time and one run at a time.
 type reader struct {
 	service *Service
 	place   access.Place
-	index   *index
+	runs    runList
 }
 
 // read fills what the given runs have in the given columns.
@@ -49,7 +49,7 @@ func (r reader) readMeta(ctx context.Context, runs []store.ID, wanted []column, 
 		return err
 	}
 	return r.service.store.EachRun(ctx, runs, func(run *store.Run, username store.Text) {
-		slot, ok := r.index.slots[run.ID]
+		slot, ok := r.runs.slot(run.ID)
 		if !ok {
 			return
 		}
@@ -123,7 +123,7 @@ func lookupsOf(wanted []column) []lookup {
 // clear forgets the values of runs, of which some may be gone.
 func (r reader) clear(runs []store.ID, wanted []column, columns map[column]*values) {
 	for _, run := range runs {
-		if slot, ok := r.index.slots[run]; ok {
+		if slot, ok := r.runs.slot(run); ok {
 			for _, c := range wanted {
 				columns[c].slots[slot] = value{}
 			}
@@ -135,7 +135,7 @@ func (r reader) readConfigs(ctx context.Context, runs []store.ID, wanted []colum
 	r.clear(runs, wanted, columns)
 	lookups := lookupsOf(wanted)
 	return r.service.store.EachConfig(ctx, runs, func(run store.ID, config []byte) {
-		slot, ok := r.index.slots[run]
+		slot, ok := r.runs.slot(run)
 		if !ok {
 			return
 		}
@@ -150,7 +150,7 @@ func (r reader) readSummaries(ctx context.Context, runs []store.ID, wanted []col
 	var current store.ID
 	stamps := make([]store.Micros, len(wanted))
 	return r.service.store.EachSummary(ctx, runs, func(run store.ID, _ store.Text, stamp store.Micros, summary []byte) {
-		slot, ok := r.index.slots[run]
+		slot, ok := r.runs.slot(run)
 		if !ok {
 			return
 		}
@@ -172,7 +172,7 @@ func (r reader) readLines(ctx context.Context, runs []store.ID, lines *values) e
 		return err
 	}
 	for _, run := range runs {
-		if slot, ok := r.index.slots[run]; ok {
+		if slot, ok := r.runs.slot(run); ok {
 			lines.slots[slot] = integer(counts[run])
 		}
 	}

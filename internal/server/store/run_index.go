@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -24,14 +25,14 @@ func (s *Store) LiveRuns(ctx context.Context, project ID, into []LiveRun) ([]Liv
 	err := s.each(ctx, "read the runs", func(db bun.IDB) *bun.SelectQuery {
 		return db.NewSelect().Model((*RunLive)(nil)).Column("run_id", "state", "heartbeat_at", "rev").Where("project_id = ?", project)
 	}, func(rows *sql.Rows) error {
-		var r LiveRun
-		if err := rows.Scan(&r.RunID, &r.State, &r.HeartbeatAt, &r.Rev); err != nil {
+		var run, state, heartbeat, rev int64 // what drivers return: database/sql takes other types through their text
+		if err := rows.Scan(&run, &state, &heartbeat, &rev); err != nil {
 			return err
 		}
-		into = append(into, r)
+		into = append(into, LiveRun{RunID: ID(run), State: RunState(state), HeartbeatAt: Micros(heartbeat), Rev: rev})
 		return nil
 	})
-	slices.SortFunc(into, func(a, b LiveRun) int { return int(min(max(a.RunID-b.RunID, -1), 1)) })
+	slices.SortFunc(into, func(a, b LiveRun) int { return cmp.Compare(a.RunID, b.RunID) })
 	return into, err
 }
 
