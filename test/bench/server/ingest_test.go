@@ -6,8 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
@@ -18,6 +21,9 @@ import (
 
 // leastTime is how long each load lasts at least; -benchtime makes it longer.
 const leastTime = 4 * time.Second
+
+// nullTime is how long the null server is loaded at most: it keeps nothing, so that it does not change.
+const nullTime = 30 * time.Second
 
 func loadTime() time.Duration {
 	d, err := time.ParseDuration(flag.Lookup("test.benchtime").Value.String())
@@ -38,7 +44,7 @@ func BenchmarkServerIngest(b *testing.B) {
 			null := 0.0
 			b.Run("null", func(b *testing.B) {
 				p := start(b, "null", "", store.Config{})
-				o := newLoad(p.url, "none", s).drive(b, loadTime(), false)
+				o := newLoad(p.url, "none", s).drive(b, min(loadTime(), nullTime), false)
 				null = o.values() / o.took.Seconds()
 				p.stop(b)
 				report(b, o, p)
@@ -166,18 +172,25 @@ func furnish(tb testing.TB, db store.Config, clients int) redact.Secret {
 func verify(tb testing.TB, db store.Config, o outcome, folder string) (disk int64) {
 	tb.Helper()
 	left := openArchive(tb, db, folder)
+	group, ctx := errgroup.WithContext(tb.Context())
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for c, want := range o.lines {
-		next := int64(0)
-		left.each(tb, fmt.Sprintf("run-%d", c), func(line string) {
-			if step, ok := chunk.Step([]byte(line)); !ok || step != next {
-				tb.Fatalf("row %d of run-%d is %s", next, c, line)
+		group.Go(func() error {
+			next, run := int64(0), fmt.Sprintf("run-%d", c)
+			err := left.read(ctx, run, func(line string) error {
+				if step, ok := chunk.Step([]byte(line)); !ok || step != next {
+					return fmt.Errorf("row %d of %s is %s", next, run, line)
+				}
+				next++
+				return nil
+			})
+			if err == nil && next != int64(want) {
+				err = fmt.Errorf("%s has %d rows, %d were acknowledged", run, next, want)
 			}
-			next++
+			return err
 		})
-		if next != int64(want) {
-			tb.Errorf("run-%d has %d rows, %d were acknowledged", c, next, want)
-		}
 	}
+	must(tb, group.Wait())
 	disk = folderSize(tb, folder) // the bucket, and SQLite's file
 	if db.MySQL == nil {
 		return disk

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 
@@ -37,16 +38,27 @@ const pageSteps = 50_000
 // each visits every row of a run whose steps have no gap, in their order.
 func (a archive) each(tb testing.TB, run string, visit func(line string)) {
 	tb.Helper()
-	row, err := a.store.RunRecordByName(tb.Context(), a.project, run)
-	must(tb, err)
+	must(tb, a.read(tb.Context(), run, func(line string) error {
+		visit(line)
+		return nil
+	}))
+}
+
+// read is each for goroutines that may not end the test. It ends with the first error of visit.
+func (a archive) read(ctx context.Context, run string, visit func(line string) error) error {
+	row, err := a.store.RunRecordByName(ctx, a.project, run)
+	if err != nil {
+		return err
+	}
 	for from := int64(0); ; from += pageSteps {
-		lines, err := a.history.Page(tb.Context(), row.ID, from, from+pageSteps)
-		must(tb, err)
-		for _, line := range lines {
-			visit(line)
+		lines, err := a.history.Page(ctx, row.ID, from, from+pageSteps)
+		if err != nil || len(lines) == 0 {
+			return err
 		}
-		if len(lines) == 0 {
-			return
+		for _, line := range lines {
+			if err := visit(line); err != nil {
+				return err
+			}
 		}
 	}
 }
