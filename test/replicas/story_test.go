@@ -33,8 +33,9 @@ type story struct {
 	process int
 	serial  int
 	clock   int64
-	// heard are requests to file_stream that were acknowledged, upsert the last UpsertBucket.
+	// heard are requests to file_stream that were acknowledged, called every UpsertBucket, upsert the last of them.
 	heard  []*message
+	called []call
 	upsert fields
 	forked int
 	log    []string
@@ -191,7 +192,7 @@ func (s *story) loses(ctx context.Context, after *model) error {
 	before := s.truth
 	again := s.upsert
 	_, err := s.perform(ctx, request{after: before, also: after, send: func(ctx context.Context, to *serverprocess.Process) (reply, error) {
-		return s.ada.send(ctx, to.URL+"/graphql", s.ada.query("UpsertBucket", again))
+		return s.calls(ctx, to, again)
 	}})
 	if err != nil {
 		return err
@@ -271,13 +272,14 @@ func (s *story) configures(ctx context.Context) error {
 		after.state, after.exit, after.stopping = "running", 0, false
 	}
 	variables := fields{"entity": entity, "project": project, "name": s.run, "config": after.config, "notes": after.notes, "process": s.process}
-	made := !s.truth.exists
+	made, began := !s.truth.exists, time.Now()
 	answer, err := s.perform(ctx, request{after: after, send: func(ctx context.Context, to *serverprocess.Process) (reply, error) {
-		return s.ada.send(ctx, to.URL+"/graphql", s.ada.query("UpsertBucket", variables))
+		return s.calls(ctx, to, variables)
 	}})
 	if err != nil {
 		return err
 	}
+	s.called = append(s.called, call{variables, began})
 	s.upsert, s.id = variables, answer.get("data.upsertBucket.bucket.id").String()
 	if len(s.writers) == 1 && answer.get("data.upsertBucket.bucket.historyLineCount").Int() != next(after.history[""]) {
 		return fmt.Errorf("told to go on at line %s, want %d", answer.get("data.upsertBucket.bucket.historyLineCount"), next(after.history[""]))
@@ -286,6 +288,17 @@ func (s *story) configures(ctx context.Context) error {
 		return errors.New("the run was made a second time")
 	}
 	return nil
+}
+
+// call is an UpsertBucket, and when it was sent first.
+type call struct {
+	variables fields
+	at        time.Time
+}
+
+// calls sends an UpsertBucket as the client's process does.
+func (s *story) calls(ctx context.Context, to *serverprocess.Process, variables fields) (reply, error) {
+	return s.ada.send(ctx, to.URL+"/graphql", s.ada.query("UpsertBucket", variables), "User-Agent", "wandb-core")
 }
 
 // says sends metrics that nobody has heard before.
