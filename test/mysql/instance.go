@@ -2,7 +2,9 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/kubewandb/kubewandb/test/netns"
@@ -20,6 +22,62 @@ func StartInstance(t testing.TB) *Instance {
 	}
 	return &Instance{server: s}
 }
+
+// PrepareInstance makes a server that does not run yet. Its folder is removed when the test ends.
+func PrepareInstance(t testing.TB) *Instance {
+	t.Helper()
+	s, err := prepareServer(t.Context(), netns.Place{Bind: "127.0.0.1"})
+	if err != nil {
+		t.Fatalf("prepare MySQL: %v", err)
+	}
+	i := &Instance{server: s}
+	t.Cleanup(func() { i.discard(t) })
+	return i
+}
+
+func (i *Instance) discard(t testing.TB) {
+	s := i.server
+	if s.run != nil {
+		<-s.run.started
+		_ = s.run.cmd.Process.Kill()
+		<-s.run.ended
+	}
+	_ = s.admin.Close() // fails where the server has gone
+	if err := errors.Join(os.RemoveAll(s.folder), os.Remove(s.folder+".lock"), s.lock.Close()); err != nil {
+		t.Errorf("remove what MySQL left: %v", err)
+	}
+}
+
+// Folder is where its data are. Until it runs they may be replaced by those of another one.
+func (i *Instance) Folder() string { return i.server.folder }
+
+// Run starts it, under another program where one is given, such as one that traces it.
+func (i *Instance) Run(t testing.TB, under ...string) {
+	t.Helper()
+	i.server.under = under
+	if err := i.server.launch(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatalf("start MySQL: %v", err)
+	}
+}
+
+// Shutdown ends it in good order, and returns once the program above it has ended as well. Its databases stay.
+func (i *Instance) Shutdown(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), startTimeout)
+	defer cancel()
+	if _, err := i.server.admin.ExecContext(ctx, "SHUTDOWN"); err != nil {
+		t.Fatalf("shut MySQL down: %v", err)
+	}
+	select {
+	case <-i.server.run.ended:
+		i.server.run = nil
+	case <-ctx.Done():
+		t.Fatal("MySQL does not end")
+	}
+}
+
+// Holding is how a database is reached that this server has because its folder was that of another one.
+func (i *Instance) Holding(db Database) Database { return i.server.reach(db) }
 
 // Database returns an empty database, which is dropped when the test ends.
 func (i *Instance) Database(t testing.TB) Database {

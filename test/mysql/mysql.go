@@ -54,6 +54,9 @@ func (s *server) database(t testing.TB) Database {
 		t.Fatalf("create a MySQL database: %v", err)
 	}
 	t.Cleanup(func() {
+		if s.run == nil {
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
 		if err := s.drop(ctx, db); err != nil {
@@ -86,31 +89,6 @@ func StartAt(t testing.TB, place netns.Place) Database {
 	return s.database(t)
 }
 
-// StartUnder starts a server of its own under another program, such as one that traces it, and returns an empty database of
-// it. It is there until stop is called, which returns once the other program has ended as well, or until the test process ends.
-func StartUnder(t testing.TB, program ...string) (db Database, stop func()) {
-	t.Helper()
-	s, err := start(netns.Place{Bind: "127.0.0.1"}, program...)
-	if err != nil {
-		t.Fatalf("start MySQL under %s: %v", program[0], err)
-	}
-	if db, err = s.create(t.Context()); err != nil {
-		t.Fatalf("create a MySQL database: %v", err)
-	}
-	return db, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-		defer cancel()
-		if _, err := s.admin.ExecContext(ctx, "SHUTDOWN"); err != nil {
-			t.Fatalf("shut MySQL down: %v", err)
-		}
-		select {
-		case <-s.run.ended:
-		case <-ctx.Done():
-			t.Fatalf("MySQL under %s does not end", program[0])
-		}
-	}
-}
-
 const startTimeout = time.Minute
 
 type server struct {
@@ -119,20 +97,30 @@ type server struct {
 	options []string
 	// under is another program that MySQL runs under; none where it is empty.
 	under []string
-	run   *run
+	// folder is where its data are, on this machine.
+	folder string
+	run    *run // nil where it does not run
 
 	admin *sql.DB
 	host  string
 	port  int
-	ca    string
 	lock  *os.File // held for as long as the process runs: the data folder is in use
 
 	mu   sync.Mutex
 	made int
 }
 
-func start(at netns.Place, under ...string) (*server, error) {
+func start(at netns.Place) (*server, error) {
 	ctx := context.Background() // the server outlives the test that happens to come first
+	s, err := prepareServer(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.launch(ctx)
+}
+
+// prepareServer makes a server that does not run yet.
+func prepareServer(ctx context.Context, at netns.Place) (*server, error) {
 	place, datadir, lock, err := prepare(ctx)
 	if err != nil {
 		return nil, err
@@ -154,15 +142,10 @@ func start(at netns.Place, under ...string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the connection: %w", err)
 	}
-	s := &server{
-		place: place, at: at, options: options, under: under,
-		admin: sql.OpenDB(connector), host: at.Bind, port: port, lock: lock, ca: place.path(filepath.Join(datadir, "ca.pem")),
-	}
-	if err := s.launch(ctx); err != nil {
-		text, _ := os.ReadFile(place.path(filepath.Join(datadir, "log")))
-		return nil, fmt.Errorf("%w: %s", err, text[max(0, len(text)-2000):])
-	}
-	return s, nil
+	return &server{
+		place: place, at: at, options: options, folder: place.path(datadir),
+		admin: sql.OpenDB(connector), host: at.Bind, port: port, lock: lock,
+	}, nil
 }
 
 // launch starts the process on the data folder, and waits until it answers.
@@ -173,7 +156,11 @@ func (s *server) launch(ctx context.Context) error {
 	}
 	s.run = &run{cmd: command, started: make(chan struct{}), ended: make(chan error, 1)}
 	go s.run.untilExit(s.at)
-	return s.await(ctx, s.run.ended)
+	if err := s.await(ctx, s.run.ended); err != nil {
+		text, _ := os.ReadFile(filepath.Join(s.folder, "log"))
+		return fmt.Errorf("%w: %s", err, text[max(0, len(text)-2000):])
+	}
+	return nil
 }
 
 // run is one process.
@@ -214,7 +201,7 @@ func (r *run) untilExit(at netns.Place) {
 	r.ended <- err
 }
 
-func (s *server) await(ctx context.Context, ended <-chan error) error {
+func (s *server) await(ctx context.Context, ended chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -228,6 +215,7 @@ func (s *server) await(ctx context.Context, ended <-chan error) error {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for MySQL: %w", err)
 		case err := <-ended:
+			ended <- err // for whoever waits for the end
 			return fmt.Errorf("MySQL ended: %w", errors.Join(err, errors.New("see its log")))
 		case <-tick.C:
 		}
@@ -239,7 +227,7 @@ func (s *server) create(ctx context.Context) (Database, error) {
 	s.made++
 	name := "test" + strconv.Itoa(s.made)
 	s.mu.Unlock()
-	db := Database{Host: s.host, Port: s.port, Name: name, User: name, Password: awkwardPassword, CACertPath: s.ca}
+	db := s.reach(Database{Name: name, User: name, Password: awkwardPassword})
 	for _, statement := range []string{
 		"CREATE DATABASE " + name,
 		"CREATE USER " + name + "@'%' IDENTIFIED BY " + quote(db.Password),
@@ -250,6 +238,12 @@ func (s *server) create(ctx context.Context) (Database, error) {
 		}
 	}
 	return db, nil
+}
+
+// reach tells how a database of this server is reached.
+func (s *server) reach(db Database) Database {
+	db.Host, db.Port, db.CACertPath = s.host, s.port, filepath.Join(s.folder, "ca.pem")
+	return db
 }
 
 func (s *server) drop(ctx context.Context, db Database) error {

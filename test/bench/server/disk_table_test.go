@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -47,6 +46,13 @@ func TestWhatADiskKeeps(t *testing.T) {
 		"two syncs of which the later ends first":     {made + named + written + "2 fsync(3</d/a> <unfinished ...>\n" + `1 write(3</d/a>, "two", 3) = 3` + "\n" + synced + "2 <... fsync resumed>) = 0", map[string]string{"a": "onetwo"}},
 		"two syncs of a folder, the later ends first": {made + named + "2 fsync(4</d> <unfinished ...>\n" + `1 unlink("/d/a") = 0` + "\n" + "1 fsync(4</d>) = 0\n2 <... fsync resumed>) = 0", nil},
 		"a descriptor that is used again at once":     {made + named + "2 close(3</d/a> <unfinished ...>\n" + `1 openat(AT_FDCWD</d>, "b", O_RDWR|O_CREAT, 0600) = 3</d/b>` + "\n2 <... close resumed>) = 0\n" + `1 write(3</d/b>, "two", 3) = 3` + "\n1 fsync(3</d/b>) = 0\n" + "1 fsync(4</d>) = 0", map[string]string{"a": "", "b": "two"}},
+		"a range of zeros":                            {made + written + `1 fallocate(3</d/a>, FALLOC_FL_ZERO_RANGE, 1, 4) = 0` + "\n" + synced + named, map[string]string{"a": "o\x00\x00\x00\x00"}},
+		"room behind the end":                         {made + written + `1 fallocate(3</d/a>, 0, 1, 4) = 0` + "\n" + synced + named, map[string]string{"a": "one\x00\x00"}},
+		"room that nobody sees":                       {made + written + `1 fallocate(3</d/a>, FALLOC_FL_KEEP_SIZE, 1, 4) = 0` + "\n" + synced + named, map[string]string{"a": "one"}},
+		"a hole":                                      {made + written + `1 fallocate(3</d/a>, FALLOC_FL_KEEP_SIZE|FALLOC_FL_PUNCH_HOLE, 1, 4) = 0` + "\n" + synced + named, map[string]string{"a": "o\x00\x00"}},
+		"a second descriptor":                         {made + written + `1 dup2(3</d/a>, 9</e>) = 9</d/a>` + "\n" + `1 close(3</d/a>) = 0` + "\n" + `1 write(9</d/a>, "two", 3) = 3` + "\n1 fsync(9</d/a>) = 0\n" + named, map[string]string{"a": "onetwo"}},
+		"a program in a folder of its own":            {`1 chroot("/d/..") = 0` + "\n" + `1 chdir("/d") = 0` + "\n" + made + written + synced + named + `1 rename("./a", "/d/b") = 0` + "\n1 fsync(4</d>) = 0", map[string]string{"b": "one"}},
+		"a program in a small root":                   {`1 chroot("/d") = 0` + "\n" + `1 chdir("/") = 0` + "\n" + made + written + synced + named + `1 rename("a", "/b") = 0` + "\n1 fsync(4</d>) = 0", map[string]string{"b": "one"}},
 		"files elsewhere":                             {`1 openat(AT_FDCWD</e>, "x", O_RDWR|O_CREAT) = 3</e/x>` + "\n" + `1 write(3</e/x>, "x", 1) = 1` + "\n1 write(9<TCP:[1->2]>, \"x\", 1) = 1\n1 rename(\"/e/x\", \"/e/y\") = 0", nil},
 	} {
 		got, err := imageOf(test.trace, nil)
@@ -60,10 +66,12 @@ func TestWhatADiskKeeps(t *testing.T) {
 		t.Errorf("a write that survives by chance: %q, %v", got, err)
 	}
 	for sentence, trace := range map[string]string{
-		"a call that is not followed":   made + "1 copy_file_range(5</e>, NULL, 3</d/a>, NULL, 1, 0) = 1",
-		"a file that nobody has opened": `1 write(3</d/a>, "one", 3) = 3`,
-		"a sync of the same":            `1 fsync(3</d/a>) = 0`,
-		"a text that was cut off":       made + `1 write(3</d/a>, "on"..., 3) = 3`,
+		"a call that is not followed":    made + "1 copy_file_range(5</e>, NULL, 3</d/a>, NULL, 1, 0) = 1",
+		"a file that nobody has opened":  `1 write(3</d/a>, "one", 3) = 3`,
+		"a sync of the same":             `1 fsync(3</d/a>) = 0`,
+		"a range that is cut out":        made + written + `1 fallocate(3</d/a>, FALLOC_FL_COLLAPSE_RANGE, 0, 1) = 0`,
+		"a path from nobody knows where": `1 unlink("a") = 0`,
+		"a text that was cut off":        made + `1 write(3</d/a>, "on"..., 3) = 3`,
 	} {
 		if got, err := imageOf(trace, nil); err == nil {
 			t.Errorf("%s: %q", sentence, got)
@@ -73,16 +81,19 @@ func TestWhatADiskKeeps(t *testing.T) {
 
 // imageOf is what a disk holds of the folder /d at the end of a trace.
 func imageOf(trace string, survives func() bool) (map[string]string, error) {
-	moments, err := readTrace(strings.TrimSpace(trace))
-	if err != nil {
-		return nil, err
-	}
 	d := newDisk("/d")
 	d.survives = survives
-	for i, m := range moments {
+	for m, err := range readTrace(strings.NewReader(trace)) {
+		if err != nil {
+			return nil, err
+		}
 		if err := d.apply(m); err != nil {
-			return nil, fmt.Errorf("moment %d: %w", i, err)
+			return nil, err
 		}
 	}
-	return d.image(), nil
+	image := map[string]string{}
+	for name, content := range d.image() {
+		image[name] = string(content)
+	}
+	return image, nil
 }

@@ -4,17 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// disk is what a machine that loses power would find in a folder: of each file what its last completed sync covered, under
+// disk is what a machine that loses power would find in a folder that one program changes: of each file what its last completed sync covered, under
 // the names that the last completed sync of their folder covered. It knows no more than the system promises: that a file was
 // synced says nothing of its name, and a rename replaces a name only with the sync of the folder.
 type disk struct {
-	folder  string
+	folder string
+	// top and here are the root and the working folder of the program, as far as the trace tells.
+	top, here string
+
 	root    *node
 	open    map[string]*description
 	syncing map[*systemCall]func()
@@ -56,6 +60,34 @@ func newFolder() *node {
 // newDisk follows a folder that exists and is empty.
 func newDisk(folder string) *disk {
 	return &disk{folder: folder, root: newFolder(), open: map[string]*description{}, syncing: map[*systemCall]func(){}}
+}
+
+// load takes what is in the folder for synced.
+func (d *disk) load() error { return d.root.load(d.folder) }
+
+func (n *node) load(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		path, child := filepath.Join(folder, entry.Name()), &node{}
+		switch {
+		case entry.IsDir():
+			child = newFolder()
+			err = child.load(path)
+		case entry.Type().IsRegular():
+			child.stable, err = os.ReadFile(path)
+			child.size = int64(len(child.stable))
+		default:
+			continue // the socket of a database
+		}
+		if err != nil {
+			return err
+		}
+		n.names[entry.Name()], n.synced[entry.Name()] = child, child
+	}
+	return nil
 }
 
 var (
@@ -148,7 +180,7 @@ func (d *disk) end(call *systemCall, arguments []string) error {
 		return d.opened(call, slices.Insert(arguments, 0, "AT_FDCWD"))
 	case "openat", "openat2":
 		return d.opened(call, arguments)
-	case "write", "pwrite64", "ftruncate", "lseek":
+	case "write", "pwrite64", "ftruncate", "fallocate", "lseek":
 		return d.changed(call, arguments)
 	case "rename":
 		return d.renamed("AT_FDCWD", arguments[0], "AT_FDCWD", arguments[1], false)
@@ -166,6 +198,10 @@ func (d *disk) end(call *systemCall, arguments []string) error {
 		return d.made("AT_FDCWD", arguments[0])
 	case "mkdirat":
 		return d.made(arguments[0], arguments[1])
+	case "dup", "dup2", "dup3":
+		return d.doubled(call, arguments)
+	case "chdir", "fchdir", "chroot":
+		return d.moved(call.name, arguments[0])
 	}
 	if strings.Contains(call.arguments, d.folder) {
 		return errNotFollowed
@@ -211,16 +247,9 @@ func (d *disk) changed(call *systemCall, arguments []string) error {
 		open.at = call.result
 		return nil
 	case "ftruncate":
-		size, err := strconv.ParseInt(arguments[1], 10, 64)
-		if err != nil {
-			return err
-		}
-		if size > open.node.size { // zeros
-			open.node.write(change{open.node.size, make([]byte, size-open.node.size)})
-			return nil
-		}
-		open.node.write(change{at: size})
-		return nil
+		return open.node.truncate(arguments[1])
+	case "fallocate":
+		return open.node.allocate(arguments[1], arguments[2], arguments[3])
 	}
 	text, err := strconv.Unquote(arguments[1])
 	if err != nil {
@@ -239,6 +268,77 @@ func (d *disk) changed(call *systemCall, arguments []string) error {
 	}
 	open.node.write(c)
 	open.at = c.at + call.result
+	return nil
+}
+
+func (n *node) truncate(argument string) error {
+	size, err := strconv.ParseInt(argument, 10, 64)
+	if err != nil {
+		return err
+	}
+	if size > n.size {
+		n.zero(n.size, size)
+		return nil
+	}
+	n.write(change{at: size})
+	return nil
+}
+
+func (n *node) zero(from, to int64) { n.write(change{from, make([]byte, to-from)}) }
+
+func (n *node) allocate(mode, from, length string) error {
+	at, err := strconv.ParseInt(from, 10, 64)
+	if err != nil {
+		return err
+	}
+	size, err := strconv.ParseInt(length, 10, 64)
+	if err != nil {
+		return err
+	}
+	switch mode {
+	case "FALLOC_FL_KEEP_SIZE": // nothing that anybody reads
+	case "0":
+		if at+size > n.size {
+			n.zero(n.size, at+size)
+		}
+	case "FALLOC_FL_ZERO_RANGE":
+		n.zero(at, at+size)
+	case "FALLOC_FL_KEEP_SIZE|FALLOC_FL_PUNCH_HOLE":
+		if at < n.size {
+			n.zero(at, min(at+size, n.size))
+		}
+	default:
+		return errNotFollowed
+	}
+	return nil
+}
+
+func (d *disk) doubled(call *systemCall, arguments []string) error {
+	fd, _ := described(arguments[0])
+	open := d.open[fd]
+	if open == nil && d.mine(call) {
+		return errNoFile
+	}
+	delete(d.open, strconv.FormatInt(call.result, 10))
+	if open != nil {
+		d.open[strconv.FormatInt(call.result, 10)] = open
+	}
+	return nil
+}
+
+func (d *disk) moved(how, to string) (err error) {
+	path := ""
+	if _, path = described(to); how != "fchdir" {
+		if path, err = strconv.Unquote(to); err != nil {
+			return fmt.Errorf("read a path: %w", err)
+		}
+		path = d.absolute("AT_FDCWD", path)
+	}
+	if how == "chroot" {
+		d.top = path
+	} else {
+		d.here = path
+	}
 	return nil
 }
 
@@ -279,17 +379,29 @@ func (d *disk) made(folder, path string) error {
 	return nil
 }
 
+// absolute is a path as this machine sees it.
+func (d *disk) absolute(folder, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Join(d.top, path)
+	}
+	_, base := described(folder)
+	if base == "" {
+		base = d.here
+	}
+	return filepath.Join(base, path)
+}
+
 // resolve finds the folder of a path, nil where it is not in the folder that is followed, and the path's last name.
 func (d *disk) resolve(folder, quoted string) (parent *node, name string, err error) {
 	path, err := strconv.Unquote(quoted)
 	if err != nil {
 		return nil, "", fmt.Errorf("read a path: %w", err)
 	}
+	path = d.absolute(folder, path)
 	if !filepath.IsAbs(path) {
-		_, base := described(folder)
-		path = filepath.Join(base, path)
+		return nil, "", errNotFollowed
 	}
-	relative, err := filepath.Rel(d.folder, filepath.Clean(path))
+	relative, err := filepath.Rel(d.folder, path)
 	if err != nil || relative == ".." || strings.HasPrefix(relative, "../") {
 		return nil, "", nil
 	}
@@ -306,28 +418,48 @@ func (d *disk) resolve(folder, quoted string) (parent *node, name string, err er
 	return parent, steps[len(steps)-1], nil
 }
 
-// image returns what is on the disk: files with what they hold, and folders, whose names end with a slash.
-func (d *disk) image() map[string]string {
-	found := map[string]string{}
+// unsynced is how many changes no sync has covered of files whose names end so.
+func (d *disk) unsynced(ending string) int { return d.root.unsynced(ending) }
+
+func (n *node) unsynced(ending string) (count int) {
+	for name, child := range n.names {
+		if strings.HasSuffix(name, ending) {
+			count += len(child.pending)
+		}
+		count += child.unsynced(ending)
+	}
+	return count
+}
+
+// image is what is on a disk: files with what they hold, and folders, whose names end with a slash.
+type image map[string][]byte
+
+// image returns what is on the disk. It holds until the next moment is applied.
+func (d *disk) image() image {
+	found := image{}
 	d.collect("", d.root, found)
 	return found
 }
 
-func (d *disk) collect(path string, n *node, into map[string]string) {
+func (d *disk) collect(path string, n *node, into image) {
 	for name, child := range n.synced {
 		at := path + name
 		if child.isFolder {
-			into[at+"/"] = ""
+			into[at+"/"] = nil
 			d.collect(at+"/", child, into)
 			continue
 		}
-		content := slices.Clone(child.stable)
+		content, own := child.stable, false
 		for _, c := range child.pending {
-			if d.survives != nil && d.survives() {
-				content = c.surviving(content)
+			if d.survives == nil || !d.survives() {
+				continue
 			}
+			if !own {
+				content, own = slices.Clone(content), true
+			}
+			content = c.surviving(content)
 		}
-		into[at] = string(content)
+		into[at] = content
 	}
 }
 

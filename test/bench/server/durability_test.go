@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -27,25 +27,20 @@ func TestNothingIsAcknowledgedBeforeItsSync(t *testing.T) {
 		folder := t.TempDir()
 		db := store.Config{SQLitePath: filepath.Join(folder, "wandb.sqlite")}
 		told, trace := workAlone(t, folder, db)
-		judge(t, told, readMoments(t, trace), "/wandb.sqlite-wal")
+		judge(t, told, inOrder(traceIn(t, trace)), "/wandb.sqlite-wal")
 	})
 	t.Run("mysql", func(t *testing.T) {
 		logTrace := filepath.Join(t.TempDir(), "mysql")
-		my, stop := mysql.StartUnder(t, underStrace(logTrace, headOnly)...)
-		db := store.Config{MySQL: &store.MySQL{Host: my.Host, Port: my.Port, Database: my.Name, User: my.User, Password: redact.Secret(my.Password)}}
-		told, trace := workAlone(t, t.TempDir(), db)
-		stop()
-		judge(t, told, inOrder(readMoments(t, logTrace), readMoments(t, trace)), "/#innodb_redo/")
+		instance := mysql.PrepareInstance(t)
+		instance.Run(t, underStrace(logTrace, headOnly)...)
+		told, trace := workAlone(t, t.TempDir(), storeOf(instance.Database(t)))
+		instance.Shutdown(t)
+		judge(t, told, inOrder(traceIn(t, logTrace), traceIn(t, trace)), "/#innodb_redo/")
 	})
 }
 
-func readMoments(t *testing.T, path string) []moment {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	must(t, err)
-	moments, err := readTrace(string(text))
-	must(t, err)
-	return moments
+func storeOf(db mysql.Database) store.Config {
+	return store.Config{MySQL: &store.MySQL{Host: db.Host, Port: db.Port, Database: db.Name, User: db.User, Password: redact.Secret(db.Password)}}
 }
 
 // workAlone lets one client log, upload and commit at a server that is traced. Of each connection it is told which
@@ -81,7 +76,7 @@ func workAlone(t *testing.T, folder string, db store.Config) (told map[int][]boo
 	return told, trace
 }
 
-func judge(t *testing.T, told map[int][]bool, moments []moment, log string) {
+func judge(t *testing.T, told map[int][]bool, moments iter.Seq2[int, moment], log string) {
 	t.Helper()
 	want := 0
 	for _, answers := range told {
@@ -98,7 +93,7 @@ func judge(t *testing.T, told map[int][]bool, moments []moment, log string) {
 
 // acknowledgements counts the answers that had a write of the log and a sync of it before them, since the answer before, and
 // those that had not. Of each connection it is told which answers promise something.
-func acknowledgements(moments []moment, log string, told map[int][]bool) (covered, early int) {
+func acknowledgements(moments iter.Seq2[int, moment], log string, told map[int][]bool) (covered, early int) {
 	written, synced := false, false
 	syncing := map[*systemCall]bool{}
 	for _, m := range moments {
@@ -138,21 +133,22 @@ func TestAcknowledgementsAreRecognized(t *testing.T) {
 	split := "2 fsync(7</x/wandb.sqlite-wal> <unfinished ...>\n"
 	for name, test := range map[string]struct {
 		trace          string
+		other          string // of a second program
 		covered, early int
 	}{
-		"in order":                {write + sync + answer + write + sync + answer, 2, 0},
-		"a probe at first":        {probe + write + sync + answer, 1, 0},
-		"no sync":                 {write + sync + answer + write + answer, 1, 1},
-		"the sync comes first":    {write + sync + answer + sync + write + answer, 1, 1},
-		"the sync has not ended":  {write + sync + answer + write + split + answer + "2 <... fsync resumed>) = 0\n", 1, 1},
-		"the sync ends elsewhere": {write + split + "2 <... fsync resumed>) = 0\n" + answer, 1, 0},
-		"the sync fails":          {write + strings.Replace(sync, "= 0", "= -1 EIO", 1) + answer, 0, 1},
-		"another file":            {strings.ReplaceAll(write+sync, "-wal", "") + answer, 0, 1},
-		"the sync is too late":    {"1 1.0 pwrite64(7</x/wandb.sqlite-wal>, \"a\", 1, 0) = 1 <0.1>\n2 1.2 fsync(7</x/wandb.sqlite-wal>) = 0 <0.3>\n3 1.4" + answer[1:], 0, 1},
+		"in order":                {write + sync + answer + write + sync + answer, "", 2, 0},
+		"a probe at first":        {probe + write + sync + answer, "", 1, 0},
+		"no sync":                 {write + sync + answer + write + answer, "", 1, 1},
+		"the sync comes first":    {write + sync + answer + sync + write + answer, "", 1, 1},
+		"the sync has not ended":  {write + sync + answer + write + split + answer + "2 <... fsync resumed>) = 0\n", "", 1, 1},
+		"the sync ends elsewhere": {write + split + "2 <... fsync resumed>) = 0\n" + answer, "", 1, 0},
+		"the sync fails":          {write + strings.Replace(sync, "= 0", "= -1 EIO", 1) + answer, "", 0, 1},
+		"another file":            {strings.ReplaceAll(write+sync, "-wal", "") + answer, "", 0, 1},
+		"the sync is too late":    {"1 1.0 pwrite64(7</x/wandb.sqlite-wal>, \"a\", 1, 0) = 1 <0.1>\n2 1.2 fsync(7</x/wandb.sqlite-wal>) = 0 <0.3>\n", "3 1.4" + answer[1:], 0, 1},
+		"the sync is in time":     {"1 1.0 pwrite64(7</x/wandb.sqlite-wal>, \"a\", 1, 0) = 1 <0.1>\n2 1.2 fsync(7</x/wandb.sqlite-wal>) = 0 <0.3>\n", "3 1.6" + answer[1:], 1, 0},
 	} {
-		moments, err := readTrace(test.trace)
-		must(t, err)
-		if covered, early := acknowledgements(inOrder(moments), "-wal", map[int][]bool{4711: {true, true}}); covered != test.covered || early != test.early {
+		moments := inOrder(traceOf(t, strings.NewReader(test.trace)), traceOf(t, strings.NewReader(test.other)))
+		if covered, early := acknowledgements(moments, "-wal", map[int][]bool{4711: {true, true}}); covered != test.covered || early != test.early {
 			t.Errorf("%s: %d covered, %d early; want %d, %d", name, covered, early, test.covered, test.early)
 		}
 	}

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -14,40 +16,68 @@ import (
 	"time"
 
 	"github.com/kubewandb/kubewandb/internal/server/store"
+	"github.com/kubewandb/kubewandb/test/mysql"
 )
 
-// TestAcknowledgedIsOnTheDisk records what a server asks of the system while clients log, upload and commit. At many of its
-// answers, what the disk would hold if the machine lost power in this moment is restored, and everything that was
-// acknowledged until then is found there: on a disk that has nothing but what was synced, and on one that has by chance some
-// of the rest.
+// TestAcknowledgedIsOnTheDisk records what a server and its database ask of the system while clients log, upload and commit. At
+// some of its answers, what the disks would hold if the machines lost power in this moment is restored, and everything that
+// was acknowledged until then is found there: on disks that have nothing but what was synced, and on such that have by chance
+// some of the rest.
 func TestAcknowledgedIsOnTheDisk(t *testing.T) {
 	needStrace(t)
-	folder := t.TempDir()
-	data, trace := filepath.Join(folder, "mine", "data"), filepath.Join(t.TempDir(), "trace")
-	must(t, os.Mkdir(filepath.Dir(data), 0o700))
-	p := start(t, "real", data, store.Config{SQLitePath: filepath.Join(data, "wandb.sqlite")}, underStrace(trace, everything)...)
-	told := &ledger{answers: map[int][]func(*promises){}}
-	workTogether(t, p.url, data, told)
-	p.stop(t)
-
-	moments := readMoments(t, trace)
-	r := replay{disk: newDisk(filepath.Dir(data)), data: "data", told: told.answers, made: promises{lines: map[string][]string{}, files: map[string]string{}}}
-	for _, m := range moments {
-		must(t, r.disk.apply(m))
-		if port, ok := m.call.answerOf(); ok && !m.ended && r.acknowledge(port) {
-			r.check(t)
+	t.Run("sqlite", func(t *testing.T) {
+		folder := t.TempDir()
+		db := func(folder string) store.Config {
+			return store.Config{SQLitePath: filepath.Join(dataIn(folder), "wandb.sqlite")}
 		}
-	}
-	for port, left := range r.told {
-		if len(left) > 0 {
-			t.Errorf("%d answers at port %d are not in the trace", len(left), port)
+		r := &replay{disks: []*disk{newDisk(folder)}}
+		r.worth = func(grown growth) (look, whole bool) {
+			return grown.whole || grown.objects || r.answers%10 == 0, grown.whole
 		}
-	}
-	if r.answers < 100 || r.checks < 20 || !r.compacted {
-		t.Errorf("of %d answers %d were looked at, after a compaction: %v", r.answers, r.checks, r.compacted)
-	}
-	t.Logf("%d moments, %d answers, %d disks", len(moments), r.answers, r.checks)
+		r.revive = func(t *testing.T, images []image) (string, store.Config) {
+			folder := t.TempDir()
+			images[0].restore(t, folder)
+			return dataIn(folder), db(folder)
+		}
+		r.walk(t, r.record(t, folder, db(folder)))
+		if r.checks < 20 || !r.compacted {
+			t.Errorf("of %d answers %d were looked at, after a compaction: %v", r.answers, r.checks, r.compacted)
+		}
+	})
+	t.Run("mysql", func(t *testing.T) {
+		const turns, most = 2, 4 // of looks, which take seconds
+		instance := mysql.PrepareInstance(t)
+		instance.Run(t) // MySQL does not sync the folder in which it makes that of a database
+		place := instance.Database(t)
+		instance.Shutdown(t)
+		folder, ofMySQL := t.TempDir(), newDisk(instance.Folder())
+		must(t, ofMySQL.load())
+		r := &replay{disks: []*disk{ofMySQL, newDisk(folder)}}
+		r.worth = func(growth) (look, whole bool) {
+			last := r.answers == r.all
+			torn := ofMySQL.unsynced(".ibd") > 0 && len(r.made.lines) > 0 && r.checks < most-turns
+			return last || torn || r.answers == r.all/turns, last
+		}
+		r.revive = func(t *testing.T, images []image) (string, store.Config) {
+			instance, folder := mysql.PrepareInstance(t), t.TempDir()
+			must(t, os.RemoveAll(instance.Folder()))
+			images[0].restore(t, instance.Folder())
+			instance.Run(t)
+			images[1].restore(t, folder)
+			return dataIn(folder), storeOf(instance.Holding(place))
+		}
+		trace := filepath.Join(t.TempDir(), "mysql")
+		instance.Run(t, underStrace(trace, everything)...)
+		ofServer := r.record(t, folder, storeOf(place))
+		instance.Shutdown(t)
+		r.walk(t, traceIn(t, trace), ofServer)
+		if r.checks < turns || !r.compacted {
+			t.Errorf("of %d answers %d were looked at, after a compaction: %v", r.answers, r.checks, r.compacted)
+		}
+	})
 }
+
+func dataIn(folder string) string { return filepath.Join(folder, "data") }
 
 func needStrace(t *testing.T) {
 	t.Helper()
@@ -131,32 +161,68 @@ func noise(random *rand.Rand, n int) string {
 	return string(text)
 }
 
-// replay walks through a trace.
+// replay walks through what programs asked of the system while a server answered.
 type replay struct {
-	disk *disk
-	data string // in the folder of the disk
+	// disks are what each program changes; that of the server comes last.
+	disks []*disk
+	// worth tells whether the disks are worth a look after an answer, and worth a server that looks.
+	worth func(grown growth) (look, whole bool)
+	// revive makes data folder and database of a server of what disks held.
+	revive func(t *testing.T, images []image) (folder string, db store.Config)
+
+	all  int // how many answers there are
 	told map[int][]func(*promises)
 	made promises
 
-	answers, checks  int
-	compacted, whole bool
+	answers, checks int
+	compacted       bool
 }
 
-// acknowledge notes an answer at a port, and tells whether the disk of this moment is worth a look: after everything but
-// lines, and after some of these.
-func (r *replay) acknowledge(port int) bool {
-	left := r.told[port]
-	if len(left) == 0 {
-		return false // a probe
+// growth is what an answer has acknowledged: bytes in the bucket, or something that only a whole server finds.
+type growth struct{ objects, whole bool }
+
+// record lets a server work on a data folder in an empty one, and returns what it asked.
+func (r *replay) record(t *testing.T, folder string, db store.Config) iter.Seq[moment] {
+	t.Helper()
+	trace, told := filepath.Join(t.TempDir(), "server"), &ledger{answers: map[int][]func(*promises){}}
+	p := start(t, "real", dataIn(folder), db, underStrace(trace, everything)...)
+	workTogether(t, p.url, dataIn(folder), told)
+	p.stop(t)
+	r.told, r.made = told.answers, promises{lines: map[string][]string{}, files: map[string]string{}}
+	for _, answers := range told.answers {
+		r.all += len(answers)
 	}
+	return traceIn(t, trace)
+}
+
+// walk follows a trace of each program.
+func (r *replay) walk(t *testing.T, traces ...iter.Seq[moment]) {
+	t.Helper()
+	for program, m := range inOrder(traces...) {
+		must(t, r.disks[program].apply(m))
+		port, ok := m.call.answerOf()
+		if !ok || m.ended || program != len(r.disks)-1 || len(r.told[port]) == 0 { // a probe has nothing told
+			continue
+		}
+		if look, whole := r.worth(r.acknowledge(port)); look {
+			r.check(t, whole)
+		}
+	}
+	if r.answers != r.all || r.all < 100 {
+		t.Errorf("of %d answers %d are in the trace", r.all, r.answers)
+	}
+	t.Logf("%d answers, %d of them looked at", r.answers, r.checks)
+}
+
+// acknowledge notes an answer at a port.
+func (r *replay) acknowledge(port int) growth {
 	objects, before := len(r.made.objects), r.made.extent()
-	if left[0] != nil {
-		left[0](&r.made)
+	if acknowledged := r.told[port][0]; acknowledged != nil {
+		acknowledged(&r.made)
 	}
-	r.told[port] = left[1:]
+	r.told[port] = r.told[port][1:]
 	r.answers++
-	r.whole = before != r.made.extent()
-	return r.whole || r.answers%10 == 0 || objects != len(r.made.objects)
+	return growth{objects: objects != len(r.made.objects), whole: before != r.made.extent()}
 }
 
 // extent is how much was acknowledged that only a whole server finds.
@@ -164,63 +230,68 @@ func (p *promises) extent() [4]int {
 	return [4]int{len(p.key), len(p.lines), len(p.files), len(p.artifact)}
 }
 
-// check restores the disk and looks for what was acknowledged.
-func (r *replay) check(t *testing.T) {
+// check restores the disks and looks for what was acknowledged.
+func (r *replay) check(t *testing.T, whole bool) {
 	r.checks++
-	for _, chance := range []bool{false, true} {
-		random := rand.New(rand.NewPCG(uint64(r.answers), 0)) // repeatable
-		r.disk.survives = nil
-		if chance {
-			r.disk.survives = func() bool { return random.IntN(2) == 0 }
+	t.Run(fmt.Sprintf("answer %d", r.answers), func(t *testing.T) { r.checkImages(t, nil, whole) })
+	random := rand.New(rand.NewPCG(uint64(r.answers), 0)) // repeatable
+	t.Run(fmt.Sprintf("answer %d and more", r.answers), func(t *testing.T) {
+		r.checkImages(t, func() bool { return random.IntN(2) == 0 }, false)
+	})
+}
+
+func (r *replay) checkImages(t *testing.T, survives func() bool, whole bool) {
+	images, unsynced := make([]image, len(r.disks)), 0
+	for i, d := range r.disks {
+		d.survives = survives
+		images[i] = d.image()
+		unsynced += d.unsynced("")
+	}
+	t.Logf("%d changes are not synced", unsynced)
+	ofServer := images[len(images)-1]
+	for _, object := range r.made.objects {
+		if !ofServer.holds("data/files/objects/", object) {
+			t.Errorf("the object %.40q was acknowledged and is not on the disk", object)
 		}
-		image := r.disk.image()
-		for _, object := range r.made.objects {
-			if !holds(image, filepath.Join(r.data, "files", "objects")+"/", object) {
-				t.Errorf("answer %d: the object %.40q was acknowledged and is not on the disk", r.answers, object)
-			}
-		}
-		if len(r.made.lines) == 0 {
-			continue
-		}
-		folder := filepath.Join(restore(t, image), r.data)
-		db := store.Config{SQLitePath: filepath.Join(folder, "wandb.sqlite")}
-		findLines(t, openArchive(t, db, folder), r.answers, r.made.lines)
-		for name := range image {
-			r.compacted = r.compacted || strings.Contains(name, "/objects/history/") && !strings.HasSuffix(name, "/")
-		}
-		if r.whole && !chance {
-			findRest(t, folder, db, r.answers, r.made)
-		}
+	}
+	if len(r.made.lines) == 0 {
+		return
+	}
+	folder, db := r.revive(t, images)
+	findLines(t, openArchive(t, db, folder), r.made.lines)
+	for name := range ofServer {
+		r.compacted = r.compacted || strings.Contains(name, "/objects/history/") && !strings.HasSuffix(name, "/")
+	}
+	if whole {
+		findRest(t, folder, db, r.made)
 	}
 }
 
 // holds tells whether a file below a folder begins with a content; what follows tells what it is.
-func holds(image map[string]string, below, content string) bool {
-	for name, text := range image {
-		if strings.HasPrefix(name, below) && strings.HasPrefix(text, content) {
+func (i image) holds(below, content string) bool {
+	for name, text := range i {
+		if strings.HasPrefix(name, below) && bytes.HasPrefix(text, []byte(content)) {
 			return true
 		}
 	}
 	return false
 }
 
-func restore(t *testing.T, image map[string]string) (folder string) {
+func (i image) restore(t *testing.T, folder string) {
 	t.Helper()
-	folder = t.TempDir()
-	for name, content := range image {
+	for name, content := range i {
 		path := filepath.Join(folder, name)
-		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		if strings.HasSuffix(name, "/") {
 			must(t, os.MkdirAll(path, 0o700))
 			continue
 		}
-		must(t, os.WriteFile(path, []byte(content), 0o600))
+		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		must(t, os.WriteFile(path, content, 0o600))
 	}
-	return folder
 }
 
 // findLines looks for every line with the packages that read history.
-func findLines(t *testing.T, left archive, answer int, lines map[string][]string) {
+func findLines(t *testing.T, left archive, lines map[string][]string) {
 	t.Helper()
 	for run, want := range lines {
 		found := map[string]string{}
@@ -234,21 +305,21 @@ func findLines(t *testing.T, left archive, answer int, lines map[string][]string
 		})
 		for step, pad := range want {
 			if found[fmt.Sprint(step)] != pad {
-				t.Fatalf("answer %d: line %d of %s was acknowledged and is not on the disk", answer, step, run)
+				t.Fatalf("line %d of %s was acknowledged and is not on the disk", step, run)
 			}
 		}
 	}
 }
 
 // findRest asks a server on the restored disk for files and artifacts.
-func findRest(t *testing.T, folder string, db store.Config, answer int, made promises) {
+func findRest(t *testing.T, folder string, db store.Config, made promises) {
 	t.Helper()
 	p := start(t, "real", folder, db)
 	defer p.stop(t)
 	c := newCaller(t, p.url, made.key, &ledger{answers: map[int][]func(*promises){}})
 	for name, want := range made.files {
 		if got, err := c.get("/files/bench/project/run-0/" + strings.ReplaceAll(name, " ", "%20")); got != want {
-			t.Errorf("answer %d: the file %s was acknowledged and is %q, %v", answer, name, got, err)
+			t.Errorf("the file %s was acknowledged and is %q, %v", name, got, err)
 		}
 	}
 	var found struct {
@@ -269,14 +340,14 @@ func findRest(t *testing.T, folder string, db store.Config, answer int, made pro
 	must(t, c.ask(`query { viewer { username } project(name: "project", entityName: "bench") { artifactCollectionMembership(name: "data:latest") {
 		artifact { state files(first: 10) { edges { node { name directUrl } } } } } } }`, nil, &found, nil))
 	if found.Viewer.Username != "bench" {
-		t.Errorf("answer %d: the key was acknowledged and is that of %q", answer, found.Viewer.Username)
+		t.Errorf("the key was acknowledged and is that of %q", found.Viewer.Username)
 	}
 	if made.artifact == nil {
 		return
 	}
 	member := found.Project.ArtifactCollectionMembership
 	if member == nil || member.Artifact.State != "COMMITTED" {
-		t.Fatalf("answer %d: the artifact was acknowledged and is %+v", answer, member)
+		t.Fatalf("the artifact was acknowledged and is %+v", member)
 	}
 	got := map[string]string{}
 	for _, edge := range member.Artifact.Files.Edges {
@@ -285,6 +356,6 @@ func findRest(t *testing.T, folder string, db store.Config, answer int, made pro
 		got[edge.Node.Name] = content
 	}
 	if !maps.Equal(got, made.artifact) {
-		t.Errorf("answer %d: the artifact was acknowledged and holds %d other files", answer, len(got))
+		t.Errorf("the artifact was acknowledged and holds %d other files", len(got))
 	}
 }

@@ -4,6 +4,10 @@ import (
 	"bufio"
 	"cmp"
 	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,12 +19,12 @@ import (
 // that their use is noticed.
 const syscalls = "open,openat,openat2,creat,close,dup,dup2,dup3,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendfile,splice," +
 	"copy_file_range,ftruncate,truncate,fallocate,lseek,fsync,fdatasync,sync_file_range,rename,renameat,renameat2,link,linkat,symlinkat," +
-	"unlink,unlinkat,rmdir,mkdir,mkdirat"
+	"unlink,unlinkat,rmdir,mkdir,mkdirat,chdir,fchdir,chroot"
 
 // How many bytes of what is written a trace holds.
 const (
 	headOnly   = "16" // tells what an answer is
-	everything = "2000000"
+	everything = "16777216"
 )
 
 // underStrace is a command line that writes what the program behind it asks of the system to a file: bytes in hex, and beside
@@ -44,61 +48,142 @@ type moment struct {
 	ended bool
 }
 
-var (
-	traceLine = regexp.MustCompile(`^(\d+) +(?:(\d+\.\d+) )?(.*)$`)
-	wholeCall = regexp.MustCompile(`^(\w+)\((.*)\)\s+= (-?\d+|\?)(?:.* <(\d+\.\d+)>$)?`)
-	beginning = regexp.MustCompile(`^(\w+)\((.*?),? ?<unfinished \.\.\.>$`)
-	remainder = regexp.MustCompile(`^<\.\.\. (\w+) resumed>(.*)\)\s+= (-?\d+|\?)`)
-)
-
-// readTrace reads what strace wrote.
-func readTrace(text string) (moments []moment, err error) {
-	open := map[string]*systemCall{} // of each thread
-	lines := bufio.NewScanner(strings.NewReader(text))
-	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		parts := traceLine.FindStringSubmatch(lines.Text())
-		if parts == nil {
-			return nil, fmt.Errorf("%.200q is no line of a trace", lines.Text())
-		}
-		thread, rest := parts[1], parts[3]
-		at, _ := strconv.ParseFloat(parts[2], 64)
-		if m := beginning.FindStringSubmatch(rest); m != nil {
-			open[thread] = &systemCall{name: m[1], arguments: m[2], result: -1}
-			moments = append(moments, moment{at, open[thread], false})
-		} else if m := remainder.FindStringSubmatch(rest); m != nil {
-			call := open[thread]
-			if call == nil || call.name != m[1] {
-				return nil, fmt.Errorf("%.200q continues nothing", lines.Text())
+// readTrace reads what strace wrote, a line at a time: a trace with all bytes does not fit into memory. Of a call that ends
+// later the result is known with its end.
+func readTrace(trace io.Reader) iter.Seq2[moment, error] {
+	return func(yield func(moment, error) bool) {
+		open := map[string]*systemCall{} // of each thread
+		lines := bufio.NewScanner(trace)
+		lines.Buffer(nil, 128<<20)
+		for lines.Scan() {
+			found, err := readLine(lines.Text(), open)
+			if err != nil {
+				yield(moment{}, err)
+				return
 			}
-			delete(open, thread)
-			call.arguments += m[2]
-			call.result = resultOf(m[3])
-			moments = append(moments, moment{at, call, true})
-		} else if m := wholeCall.FindStringSubmatch(rest); m != nil {
-			call := &systemCall{m[1], m[2], resultOf(m[3])}
-			took, _ := strconv.ParseFloat(m[4], 64)
-			moments = append(moments, moment{at, call, false}, moment{at + took, call, true})
-		} else if !strings.HasPrefix(rest, "+++ ") && !strings.HasSuffix(rest, "<detached ...>") {
-			return nil, fmt.Errorf("%.200q is no call", rest)
+			for _, m := range found {
+				if !yield(m, nil) {
+					return
+				}
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(moment{}, err)
 		}
 	}
-	return moments, lines.Err()
 }
 
-// inOrder merges the traces of several programs by their times.
-func inOrder(traces ...[]moment) []moment {
-	all := slices.Concat(traces...)
-	slices.SortStableFunc(all, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
-	return all
-}
-
-func resultOf(text string) int64 {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return -1 // the program ended inside of the call
+// readLine cuts by hand what is megabytes long and would keep a regular expression busy.
+func readLine(line string, open map[string]*systemCall) ([]moment, error) {
+	thread, rest, found := strings.Cut(line, " ")
+	if _, err := strconv.Atoi(thread); err != nil || !found {
+		return nil, fmt.Errorf("%.200q is no line of a trace", line)
 	}
-	return n
+	rest = strings.TrimLeft(rest, " ")
+	time, after, _ := strings.Cut(rest, " ")
+	at, err := strconv.ParseFloat(time, 64)
+	if err == nil {
+		rest = after
+	}
+	if call, unfinished := strings.CutSuffix(rest, " <unfinished ...>"); unfinished {
+		name, arguments, _ := strings.Cut(call, "(")
+		open[thread] = &systemCall{name: name, arguments: strings.TrimSuffix(arguments, ","), result: -1}
+		return []moment{{at, open[thread], false}}, nil
+	}
+	before, result, whole := cutResult(rest)
+	if name, resumed := strings.CutPrefix(before, "<... "); resumed {
+		name, arguments, _ := strings.Cut(name, " resumed>")
+		call := open[thread]
+		if call == nil || call.name != name {
+			return nil, fmt.Errorf("%.200q continues nothing", line)
+		}
+		delete(open, thread)
+		call.arguments += arguments
+		call.result, _ = resultOf(result)
+		return []moment{{at, call, true}}, nil
+	}
+	if name, arguments, found := strings.Cut(before, "("); whole && found {
+		call := &systemCall{name: name, arguments: arguments}
+		var took float64
+		call.result, took = resultOf(result)
+		return []moment{{at, call, false}, {at + took, call, true}}, nil
+	}
+	if !strings.HasPrefix(rest, "+++ ") && !strings.HasSuffix(rest, "<detached ...>") {
+		return nil, fmt.Errorf("%.200q is no call", rest)
+	}
+	return nil, nil
+}
+
+// cutResult cuts a call off from what it returned: close(3)       = 0 <0.000012>.
+func cutResult(text string) (call, result string, found bool) {
+	i := strings.LastIndex(text, " = ")
+	if i < 0 {
+		return text, "", false
+	}
+	call, found = strings.CutSuffix(strings.TrimRight(text[:i], " "), ")")
+	return call, text[i+len(" = "):], found
+}
+
+// traceIn reads the trace in a file.
+func traceIn(t *testing.T, path string) iter.Seq[moment] {
+	return func(yield func(moment) bool) {
+		file, err := os.Open(path)
+		must(t, err)
+		defer file.Close()
+		traceOf(t, file)(yield)
+	}
+}
+
+func traceOf(t *testing.T, trace io.Reader) iter.Seq[moment] {
+	return func(yield func(moment) bool) {
+		for m, err := range readTrace(trace) {
+			must(t, err)
+			if !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// inOrder merges the traces of several programs by their times, and tells of each moment whose it is. Each keeps its order.
+func inOrder(traces ...iter.Seq[moment]) iter.Seq2[int, moment] {
+	return func(yield func(int, moment) bool) {
+		next := make([]func() (moment, bool), len(traces))
+		heads := map[int]moment{}
+		for i, trace := range traces {
+			pull, stop := iter.Pull(trace)
+			defer stop()
+			next[i] = pull
+			if m, ok := pull(); ok {
+				heads[i] = m
+			}
+		}
+		for len(heads) > 0 {
+			first := slices.MinFunc(slices.Sorted(maps.Keys(heads)), func(a, b int) int { return cmp.Compare(heads[a].at, heads[b].at) })
+			if !yield(first, heads[first]) {
+				return
+			}
+			if m, ok := next[first](); ok {
+				heads[first] = m
+			} else {
+				delete(heads, first)
+			}
+		}
+	}
+}
+
+// resultOf reads what a call returned and how long it took: -1 EEXIST (File exists) <0.000012>.
+func resultOf(text string) (result int64, took float64) {
+	number, rest, _ := strings.Cut(text, " ")
+	number, _, _ = strings.Cut(number, "<") // 3</a/file>
+	result, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		result = -1 // the program ended inside of the call
+	}
+	if i := strings.LastIndexByte(rest, '<'); i >= 0 {
+		took, _ = strconv.ParseFloat(strings.TrimSuffix(rest[i+1:], ">"), 64)
+	}
+	return result, took
 }
 
 var descriptor = regexp.MustCompile(`^(AT_FDCWD|\d+)<(.*)>(?:\(deleted\))?$`)
@@ -146,10 +231,10 @@ func TestTracesAreRead(t *testing.T) {
 			[]string{`openat AT_FDCWD</>, "\x61", O_RDWR 3 begins`, `openat AT_FDCWD</>, "\x61", O_RDWR 3 ends`}},
 		"the end inside of a call": {"7 fsync(3</a> <unfinished ...>\n7 <... fsync resumed>) = ?\n7 +++ exited with 0 +++", []string{"fsync 3</a> -1 begins", "fsync 3</a> -1 ends"}},
 	} {
-		moments, err := readTrace(test.trace)
-		if err != nil {
-			t.Errorf("%s: %v", sentence, err)
-			continue
+		var moments []moment
+		for m, err := range readTrace(strings.NewReader(test.trace)) {
+			must(t, err)
+			moments = append(moments, m)
 		}
 		var got []string
 		for _, m := range moments {
@@ -159,8 +244,10 @@ func TestTracesAreRead(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", sentence, got, test.want)
 		}
 	}
-	if _, err := readTrace("7 <... fsync resumed>) = 0"); err == nil {
-		t.Error("the end of no call is read")
+	for m, err := range readTrace(strings.NewReader("7 <... fsync resumed>) = 0")) {
+		if err == nil {
+			t.Errorf("the end of no call is read as %+v", m)
+		}
 	}
 	if fd, what := described(`7<\x2f\x61>(deleted)`); fd != "7" || what != "/a" {
 		t.Errorf("a descriptor is %s of %s", fd, what)
