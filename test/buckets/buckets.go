@@ -104,15 +104,27 @@ func S3In(t testing.TB) (cfg blob.Config, objects string) {
 // GCS is a bucket of a new fake-gcs-server, which checks no signature.
 func GCS(t testing.TB) blob.Config {
 	t.Helper()
+	return gcs(t, "-backend", "memory")
+}
+
+// GCSIn is the same with the folder in which the store keeps the bucket's objects as plain files. Of each upload and of each
+// object that it joins it holds all bytes in memory.
+func GCSIn(t testing.TB) (cfg blob.Config, objects string) {
+	t.Helper()
+	root := t.TempDir()
+	return gcs(t, "-backend", "filesystem", "-filesystem-root", root), filepath.Join(root, bucketName, "some", "path")
+}
+
+func gcs(t testing.TB, backend ...string) blob.Config {
+	t.Helper()
 	program, err := goProgram("fake-gcs-server", fakeGCSModule)
 	if err != nil {
 		t.Fatalf("install fake-gcs-server: %v", err)
 	}
 	port := freePort(t)
 	endpoint := "http://127.0.0.1:" + port
-	start(t, endpoint+"/storage/v1/b?project=test", nil, program, "-scheme", "http", "-host", "127.0.0.1", "-port", port,
-		"-backend", "memory", "-public-host", "127.0.0.1:"+port,
-		"-external-url", endpoint, "-log-level", "error", "-cors-headers", "Content-Type")
+	start(t, endpoint+"/storage/v1/b?project=test", nil, program, append(backend, "-scheme", "http", "-host", "127.0.0.1", "-port", port,
+		"-public-host", "127.0.0.1:"+port, "-external-url", endpoint, "-log-level", "error", "-cors-headers", "Content-Type")...)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint+"/storage/v1/b?project=test", strings.NewReader(`{"name":"`+bucketName+`"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -131,13 +143,21 @@ func GCS(t testing.TB) blob.Config {
 // Azure is a container of a new Azurite.
 func Azure(t testing.TB) blob.Config {
 	t.Helper()
+	cfg, _ := AzureIn(t)
+	return cfg
+}
+
+// AzureIn is the same with the folder in which the store keeps everything.
+func AzureIn(t testing.TB) (cfg blob.Config, folder string) {
+	t.Helper()
+	folder = t.TempDir()
 	script, err := azurite()
 	if err != nil {
 		t.Fatalf("install Azurite: %v", err)
 	}
 	port := freePort(t)
 	endpoint := "http://127.0.0.1:" + port + "/" + azureAccount
-	start(t, endpoint, nil, "node", script, "--blobHost", "127.0.0.1", "--blobPort", port, "--location", t.TempDir(), "--silent",
+	start(t, endpoint, nil, "node", script, "--blobHost", "127.0.0.1", "--blobPort", port, "--location", folder, "--silent",
 		"--skipApiVersionCheck", "--disableTelemetry")
 	key, err := container.NewSharedKeyCredential(azureAccount, azureKey)
 	if err != nil {
@@ -153,5 +173,5 @@ func Azure(t testing.TB) blob.Config {
 	return blob.Config{
 		URL: redact.Secret("az://" + azureAccount + "/" + bucketName + "/some/path"), SecretKey: redact.Secret(azureKey),
 		Endpoint: endpoint, Logger: slog.New(slog.DiscardHandler),
-	}
+	}, folder
 }

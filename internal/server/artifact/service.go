@@ -62,6 +62,7 @@ type Signer interface {
 
 // Assembler makes objects of parts.
 type Assembler interface {
+	TagsParts() bool
 	StartUpload(ctx context.Context, key string, o blob.PutOptions) (string, error)
 	SignPart(ctx context.Context, key, id string, number int, o blob.PutOptions) (blob.SignedPut, error)
 	CompleteUpload(ctx context.Context, key, id string, parts []blob.Part) error

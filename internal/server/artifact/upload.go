@@ -52,7 +52,8 @@ type Upload struct {
 	// URL is empty where the bytes are stored already.
 	URL     string
 	Headers []string
-	// UploadID and Parts are set for a file that is uploaded in parts.
+	// UploadID and Parts are set for a file that is uploaded in parts. Where they are not, though parts were asked for, the
+	// store takes the whole by URL.
 	UploadID string
 	Parts    []UploadPart
 }
@@ -125,7 +126,7 @@ func (s *Service) upload(ctx context.Context, c store.Content, spec FileSpec, kn
 		return u, err
 	}
 	options := blob.PutOptions{ContentType: spec.Mimetype}
-	if len(spec.Parts) > 0 {
+	if len(spec.Parts) > 0 && s.bucket.TagsParts() {
 		if u.UploadID, err = s.bucket.StartUpload(ctx, u.StoragePath, options); err != nil {
 			return u, err
 		}

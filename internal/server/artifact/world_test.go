@@ -128,6 +128,8 @@ func (m *memory) SignPut(_ context.Context, key string, _ blob.PutOptions) (blob
 	return blob.SignedPut{URL: "put:" + key, Headers: []string{}}, nil
 }
 
+func (m *memory) TagsParts() bool { return true }
+
 func (m *memory) StartUpload(_ context.Context, key string, _ blob.PutOptions) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -290,6 +290,13 @@ func (b *Bucket) SignPut(ctx context.Context, key string, o PutOptions) (SignedP
 	return signed, err
 }
 
+// TagsParts tells whether the store answers the upload of a part with an ETag, without which clients take it for failed. Azure
+// does not; to Azure clients send large files in blocks of their own, by the URL of the whole.
+func (b *Bucket) TagsParts() bool {
+	_, azure := b.driver.(*azureStore)
+	return !azure
+}
+
 // StartUpload begins an upload in parts, and returns its id.
 func (b *Bucket) StartUpload(ctx context.Context, key string, o PutOptions) (string, error) {
 	var id string

@@ -2,11 +2,9 @@ package blob_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/md5"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -99,61 +97,4 @@ func TestUploadsThatEndOtherwise(t *testing.T) {
 			t.Errorf("part 0: %v", err)
 		}
 	})
-}
-
-// TestSixGibibytes moves what no store takes in one piece and no program holds in memory.
-func TestSixGibibytes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes 12 GiB to the disk of a store, and takes a minute")
-	}
-	const part, parts = 512 << 20, 12
-	for name, start := range map[string]func(testing.TB) blob.Config{"folder": buckets.Folder, "s3": buckets.S3} {
-		// fake-gcs-server keeps objects in memory; Azurite needs minutes for what Azure does at once.
-		t.Run(name, func(t *testing.T) {
-			b := buckets.Open(t, start(t))
-			id := must(b.StartUpload(t.Context(), "a/huge", blob.PutOptions{}))(t)
-			var all []blob.Part
-			for number := 1; number <= parts; number++ {
-				signed := must(b.SignPart(t.Context(), "a/huge", id, number, blob.PutOptions{}))(t)
-				upload(t, signed.URL, number, part)
-				all = append(all, blob.Part{Number: number})
-			}
-			if err := b.CompleteUpload(t.Context(), "a/huge", id, all); err != nil {
-				t.Fatalf("complete: %v", err)
-			}
-			if object, err := b.Stat(t.Context(), "a/huge"); err != nil || object.Size != part*parts {
-				t.Errorf("stat %+v, %v", object, err)
-			}
-			for _, number := range []int64{1, 7, parts} { // the first bytes of a part say which it is
-				want := fmt.Sprintf("part %05d", number)
-				if got := read(t, b, "a/huge", (number-1)*part, int64(len(want))); string(got) != want {
-					t.Errorf("part %d begins with %q", number, got)
-				}
-			}
-		})
-	}
-}
-
-// zeros is as many bytes as anybody reads.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-func upload(t testing.TB, address string, number int, size int64) {
-	t.Helper()
-	head := fmt.Sprintf("part %05d", number)
-	body := io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, size-int64(len(head))))
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPut, address, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.ContentLength = size
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatalf("part %d: %v", number, err)
-	}
-	defer answer.Body.Close()
-	if text, _ := io.ReadAll(answer.Body); answer.StatusCode/100 != 2 {
-		t.Fatalf("part %d: %s %s", number, answer.Status, text)
-	}
 }
