@@ -20,7 +20,7 @@ import (
 	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(serverprocess.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(serverprocess.Main(m, nil)) }
 
 // world is two replicas on one database and one bucket, and who asks them.
 type world struct {
@@ -52,7 +52,7 @@ func newWorld(t *testing.T, lateAfter time.Duration) *world {
 	w := &world{database: mysql.StartInstance(t)}
 	db := w.database.Database(t)
 	cfg := serverprocess.Config{
-		Bucket: buckets.S3(t), LateAfter: lateAfter,
+		Bucket: buckets.S3(t), LateAfter: lateAfter, Logs: slog.LevelWarn,
 		Store: store.Config{Logger: slog.New(slog.DiscardHandler), MySQL: &store.MySQL{
 			Host: db.Host, Port: db.Port, Database: db.Name, User: db.User, Password: redact.Secret(db.Password),
 		}},

@@ -1,5 +1,5 @@
-// Package serverprocess runs W&B Server as a process of its own that a test may kill and stop: the test's binary starts itself
-// again as a server. The test's package calls Main from TestMain.
+// Package serverprocess runs W&B Server as a process of its own that a test may kill, stop and measure: the test's binary starts
+// itself again as a server. The test's package calls Main from TestMain.
 package serverprocess
 
 import (
@@ -11,10 +11,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	_ "net/http/pprof" // served only where PROFILE_BIND_ADDRESS is set
 	"os"
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -37,32 +39,43 @@ type settings struct {
 	MySQLPassword       string
 	BucketURL, Endpoint string
 	LateAfter           time.Duration
+	Logs                slog.Level
+	Kind                string
 }
 
-// Main runs the tests, or the server that one of them has started.
-func Main(m *testing.M) int {
+// Kinds are other servers than W&B Server, by name. They serve at an address until the context ends.
+type Kinds map[string]func(ctx context.Context, address string) error
+
+// Main runs the tests, or the server that one of them has started. Where PROFILE_BIND_ADDRESS is set, a server is profiled there.
+func Main(m *testing.M, kinds Kinds) int {
 	text := os.Getenv(variable)
 	if text == "" {
 		return m.Run()
 	}
-	if err := serve(text); err != nil {
+	if address := os.Getenv("PROFILE_BIND_ADDRESS"); address != "" {
+		go func() { _ = http.ListenAndServe(address, nil) }() // for the developer who measures
+	}
+	if err := serve(text, kinds); err != nil {
 		slog.Error("server ended", "error", err, "reason", fault.Reason(err, ""), "hint", fault.Hint(err))
 		return 1
 	}
 	return 0
 }
 
-func serve(text string) error {
+func serve(text string, kinds Kinds) error {
 	var s settings
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if other := kinds[s.Kind]; other != nil {
+		return other(ctx, s.Listen)
+	}
 	cfg := server.Config{
 		Host: "http://" + s.Listen, Listen: s.Listen, DataDir: s.DataDir, LateAfter: s.LateAfter,
 		Bucket: blob.Config{URL: redact.Secret(s.BucketURL), ExternalEndpoint: s.Endpoint},
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: s.Logs})),
 	}
 	if s.MySQL != nil {
 		cfg.MySQL = *s.MySQL
@@ -81,6 +94,12 @@ type Config struct {
 	DataDir string
 	// LateAfter is how long requests may wait; 0 means store.LateAfter.
 	LateAfter time.Duration
+	// Logs is the least level that it logs; the zero value is that of the server.
+	Logs slog.Level
+	// Kind is another server of those that Main was given; "" is W&B Server.
+	Kind string
+	// Under is another program and its arguments that the server runs under, such as one that traces it.
+	Under []string
 }
 
 // Process is a server. Its address stays the same when it is started again.
@@ -88,11 +107,13 @@ type Process struct {
 	// URL is where it listens.
 	URL      string
 	settings settings
+	under    []string
 	output   *output
 
 	mu      sync.Mutex
 	command *exec.Cmd
 	ended   chan error
+	use     *use
 }
 
 // Start runs a server until the test ends, and waits until it is ready.
@@ -118,9 +139,9 @@ func Prepare(t testing.TB, cfg Config) *Process {
 	if cfg.DataDir == "" {
 		cfg.DataDir = t.TempDir()
 	}
-	p := &Process{URL: "http://" + address, output: &output{}, settings: settings{
+	p := &Process{URL: "http://" + address, under: cfg.Under, output: &output{}, settings: settings{
 		Listen: address, DataDir: cfg.DataDir, MySQL: cfg.Store.MySQL, LateAfter: cfg.LateAfter,
-		BucketURL: cfg.Bucket.URL.Reveal(), Endpoint: cfg.Bucket.ExternalEndpoint,
+		BucketURL: cfg.Bucket.URL.Reveal(), Endpoint: cfg.Bucket.ExternalEndpoint, Logs: cfg.Logs, Kind: cfg.Kind,
 	}}
 	if my := cfg.Store.MySQL; my != nil {
 		p.settings.MySQLPassword = my.Password.Reveal()
@@ -136,10 +157,13 @@ func (p *Process) Run(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(os.Args[0])
+	line := append(slices.Clone(p.under), os.Args[0])
+	command := exec.Command(line[0], line[1:]...)
 	command.Env = append(os.Environ(), variable+"="+string(text))
 	command.Stdout, command.Stderr = p.output, p.output
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// The group is for a program above, which passes no signal on.
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	command.WaitDelay = 10 * time.Second
 	started, ended := make(chan error, 1), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // the system ends the process with the thread that started it
@@ -153,7 +177,7 @@ func (p *Process) Run(t testing.TB) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.command, p.ended = command, ended
+	p.command, p.ended, p.use = command, ended, watch(command)
 }
 
 // startTimeout is how long a server may take to become ready, on a machine that does much else.
@@ -200,11 +224,40 @@ func (p *Process) Kill(t testing.TB) {
 	if p.command == nil {
 		return
 	}
-	if err := p.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Errorf("kill the server: %v", err)
-	}
+	p.tell(t, syscall.SIGKILL)
 	<-p.ended
 	p.command = nil
+	p.use.finish()
+}
+
+// endTimeout is how long a server may take to end in good order.
+const endTimeout = time.Minute
+
+// End asks the process to end, and waits until it has, without an error.
+func (p *Process) End(t testing.TB) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.command == nil {
+		return
+	}
+	p.use.sample() // a short life has no other
+	p.tell(t, syscall.SIGTERM)
+	timer := time.AfterFunc(endTimeout, func() { p.tell(t, syscall.SIGKILL) })
+	defer timer.Stop()
+	if err := <-p.ended; err != nil {
+		t.Errorf("the server ended with %v:\n%s", err, p.Output())
+	}
+	p.command = nil
+	p.use.finish()
+}
+
+// tell sends a signal to the server and to a program above it.
+func (p *Process) tell(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(-p.use.command.Process.Pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("%s for the server: %v", s, err)
+	}
 }
 
 // Wait waits until the process ends by itself.
@@ -232,9 +285,7 @@ func (p *Process) signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.command.Process.Signal(s); err != nil {
-		t.Errorf("%s for the server: %v", s, err)
-	}
+	p.tell(t, s)
 }
 
 // Output is what the process has printed lately.

@@ -49,9 +49,9 @@ func workAlone(t *testing.T, folder string, db store.Config) (told map[int][]boo
 	t.Helper()
 	key := furnish(t, db, 1)
 	trace = filepath.Join(t.TempDir(), "server")
-	p := start(t, "real", folder, db, underStrace(trace, headOnly)...)
+	p := start(t, realServer, folder, db, underStrace(trace, headOnly)...)
 	l := &ledger{answers: map[int][]func(*promises){}}
-	c := newCaller(t, p.url, key.Reveal(), l)
+	c := newCaller(t, p.URL, key.Reveal(), l)
 	for n := range 20 {
 		must(t, c.upsert(fmt.Sprintf("run-%d", n%5)))
 		must(t, c.log("run-0", n, "x"))
@@ -61,7 +61,7 @@ func workAlone(t *testing.T, folder string, db store.Config) (told map[int][]boo
 	for n := range 5 {
 		must(t, c.commit(fmt.Sprintf("run-%d", n), map[string]string{"one.txt": fmt.Sprintf("one %d", n)}))
 	}
-	p.stop(t)
+	p.End(t)
 	told = map[int][]bool{}
 	made := promises{lines: map[string][]string{}, files: map[string]string{}}
 	for port, answers := range l.answers {
@@ -165,15 +165,13 @@ func TestAcknowledgedLinesOutliveAKill(t *testing.T) {
 		key := furnish(t, db, clients)
 		acknowledged := make([]int, clients)
 		for range kills {
-			p := start(t, "real", folder, db)
+			p := start(t, realServer, folder, db)
 			var group sync.WaitGroup
 			for c := range clients {
-				group.Go(func() { acknowledged[c] = logUntilFailure(t.Context(), p.url, key.Reveal(), c, acknowledged[c]) })
+				group.Go(func() { acknowledged[c] = logUntilFailure(t.Context(), p.URL, key.Reveal(), c, acknowledged[c]) })
 			}
 			wait(t, 200*time.Millisecond+rand.N(300*time.Millisecond))
-			_ = p.command.Process.Kill()
-			_ = p.command.Wait()
-			<-p.watching
+			p.Kill(t)
 			group.Wait()
 		}
 		for c, want := range acknowledged {

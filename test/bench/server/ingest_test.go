@@ -16,6 +16,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/store"
+	"github.com/kubewandb/kubewandb/test/serverprocess"
 	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
@@ -43,10 +44,10 @@ func BenchmarkServerIngest(b *testing.B) {
 		b.Run(s.name, func(b *testing.B) {
 			null := 0.0
 			b.Run("null", func(b *testing.B) {
-				p := start(b, "null", "", store.Config{})
-				o := newLoad(p.url, "none", s).drive(b, min(loadTime(), nullTime), false)
+				p := start(b, nullServer, "", store.Config{})
+				o := newLoad(p.URL, "none", s).drive(b, min(loadTime(), nullTime), false)
 				null = o.values() / o.took.Seconds()
-				p.stop(b)
+				p.End(b)
 				report(b, o, p)
 			})
 			b.Run("sqlite", func(b *testing.B) {
@@ -63,10 +64,10 @@ func BenchmarkServerIngest(b *testing.B) {
 func ingest(b *testing.B, s shape, folder string, db store.Config, null float64) {
 	b.Helper()
 	key := furnish(b, db, s.clients)
-	p := start(b, "real", folder, db)
-	o := newLoad(p.url, key.Reveal(), s).drive(b, loadTime(), true)
+	p := start(b, realServer, folder, db)
+	o := newLoad(p.URL, key.Reveal(), s).drive(b, loadTime(), true)
 	settle(b, db)
-	p.stop(b)
+	p.End(b)
 	report(b, o, p)
 	b.ReportMetric(milliseconds(percentile(o.reads, 0.5)), "read-p50-ms")
 	b.ReportMetric(milliseconds(percentile(o.reads, 0.99)), "read-p99-ms")
@@ -90,10 +91,10 @@ func BenchmarkServerDisk(b *testing.B) {
 					db.SQLitePath = filepath.Join(folder, "wandb.sqlite")
 				}
 				key := furnish(b, db, s.clients)
-				p := start(b, "real", folder, db)
-				o := newLoad(p.url, key.Reveal(), s).drive(b, settled, false)
+				p := start(b, realServer, folder, db)
+				o := newLoad(p.URL, key.Reveal(), s).drive(b, settled, false)
 				settle(b, db)
-				p.stop(b)
+				p.End(b)
 				b.ReportMetric(float64(verify(b, db, o, folder))/o.values(), "disk-B/value")
 				b.ReportMetric(0, "ns/op")
 			})
@@ -127,13 +128,13 @@ func settle(tb testing.TB, db store.Config) {
 // compactedFrom is how many chunks a writer has when they are compacted.
 const compactedFrom = 64
 
-func report(b *testing.B, o outcome, p *process) {
+func report(b *testing.B, o outcome, p *serverprocess.Process) {
 	b.Helper()
 	b.ReportMetric(o.values()/o.took.Seconds(), "values/s")
 	b.ReportMetric(milliseconds(percentile(o.latencies, 0.5)), "p50-ms")
 	b.ReportMetric(milliseconds(percentile(o.latencies, 0.99)), "p99-ms")
-	b.ReportMetric(float64(p.peak)/(1<<20), "peak-MiB")
-	b.ReportMetric(float64(p.cpu.Nanoseconds())/o.values(), "cpu-ns/value")
+	b.ReportMetric(float64(p.Peak())/(1<<20), "peak-MiB")
+	b.ReportMetric(float64(p.CPU().Nanoseconds())/o.values(), "cpu-ns/value")
 	b.ReportMetric(0, "ns/op")
 }
 

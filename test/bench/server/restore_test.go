@@ -185,9 +185,9 @@ type growth struct{ objects, whole bool }
 func (r *replay) record(t *testing.T, folder string, db store.Config) iter.Seq[moment] {
 	t.Helper()
 	trace, told := filepath.Join(t.TempDir(), "server"), &ledger{answers: map[int][]func(*promises){}}
-	p := start(t, "real", dataIn(folder), db, underStrace(trace, everything)...)
-	workTogether(t, p.url, dataIn(folder), told)
-	p.stop(t)
+	p := start(t, realServer, dataIn(folder), db, underStrace(trace, everything)...)
+	workTogether(t, p.URL, dataIn(folder), told)
+	p.End(t)
 	r.told, r.made = told.answers, promises{lines: map[string][]string{}, files: map[string]string{}}
 	for _, answers := range told.answers {
 		r.all += len(answers)
@@ -314,9 +314,9 @@ func findLines(t *testing.T, left archive, lines map[string][]string) {
 // findRest asks a server on the restored disk for files and artifacts.
 func findRest(t *testing.T, folder string, db store.Config, made promises) {
 	t.Helper()
-	p := start(t, "real", folder, db)
-	defer p.stop(t)
-	c := newCaller(t, p.url, made.key, &ledger{answers: map[int][]func(*promises){}})
+	p := start(t, realServer, folder, db)
+	defer p.End(t)
+	c := newCaller(t, p.URL, made.key, &ledger{answers: map[int][]func(*promises){}})
 	for name, want := range made.files {
 		if got, err := c.get("/files/bench/project/run-0/" + strings.ReplaceAll(name, " ", "%20")); got != want {
 			t.Errorf("the file %s was acknowledged and is %q, %v", name, got, err)

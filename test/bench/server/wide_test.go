@@ -40,7 +40,7 @@ func BenchmarkServerWideLines(b *testing.B) {
 func wide(b *testing.B, folder string, db store.Config) {
 	b.Helper()
 	key := furnish(b, db, 1).Reveal()
-	p := start(b, "real", folder, db)
+	p := start(b, realServer, folder, db)
 	client := &http.Client{}
 	defer client.CloseIdleConnections()
 	query := []byte(`{"query":"{ project(name: \"project\", entityName: \"bench\") { run(name: \"run-0\") { historyKeys } } }"}`)
@@ -51,22 +51,22 @@ func wide(b *testing.B, folder string, db store.Config) {
 		body, err := json.Marshal(map[string]any{"files": map[string]any{"wandb-history.jsonl": map[string]any{"offset": step, "content": []string{wideLine(random, step)}}}})
 		must(b, err)
 		sent := time.Now()
-		must(b, post(b.Context(), client, p.url+"/files/bench/project/run-0/file_stream", key, body))
+		must(b, post(b.Context(), client, p.URL+"/files/bench/project/run-0/file_stream", key, body))
 		acknowledged = append(acknowledged, time.Since(sent))
 		asked := time.Now()
-		answer, err := exchange(b.Context(), client, p.url+"/graphql", key, query)
+		answer, err := exchange(b.Context(), client, p.URL+"/graphql", key, query)
 		must(b, err)
 		keys = append(keys, time.Since(asked))
 		checkWide(b, answer, step)
 	}
-	p.stop(b)
+	p.End(b)
 	b.ReportMetric(float64(len(keys)), "lines")
 	for name, of := range map[string][]time.Duration{"acknowledged": acknowledged, "keys": keys} {
 		b.ReportMetric(milliseconds(percentile(of, 0.5)), name+"-p50-ms")
 		b.ReportMetric(milliseconds(percentile(of, 1)), name+"-max-ms")
 	}
-	b.ReportMetric(float64(p.peak)/(1<<20), "peak-MiB")
-	b.ReportMetric(milliseconds(p.cpu)/float64(len(keys)), "cpu-ms/line")
+	b.ReportMetric(float64(p.Peak())/(1<<20), "peak-MiB")
+	b.ReportMetric(milliseconds(p.CPU())/float64(len(keys)), "cpu-ms/line")
 	b.ReportMetric(0, "ns/op")
 }
 
