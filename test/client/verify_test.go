@@ -7,14 +7,31 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubewandb/kubewandb/internal/server/blob"
+	"github.com/kubewandb/kubewandb/test/buckets"
 )
 
 // marks is how many checks `wandb verify` prints a mark for.
 const marks = 10
 
+// TestVerifyPrintsOnlyGreenMarks does so with each kind of store but S3, with which the tests of the whole system do.
 func TestVerifyPrintsOnlyGreenMarks(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) blob.Config{"folder": nil, "GCS": buckets.GCS, "Azure": buckets.Azure} {
+		t.Run(name, func(t *testing.T) {
+			var store []string
+			if start != nil {
+				store = flags(start(t))
+			}
+			verify(t, store...)
+		})
+	}
+}
+
+func verify(t *testing.T, store ...string) {
+	t.Helper()
 	authority := newAuthority(t)
-	p := serveBehind(t, authority.front, nil)
+	p := serveBehind(t, authority.front, nil, store...)
 	p.ends(t)
 	home := p.user(t, "ada")
 	trust := []string{"SSL_CERT_FILE=" + authority.file, "REQUESTS_CA_BUNDLE=" + authority.file}
