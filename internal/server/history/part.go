@@ -205,7 +205,8 @@ func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
 	}
 	d, size := linesOf(&c.chunk, lines)
 	c.service.lines.put(keyOf(&c.chunk, ""), d, size)
-	c.service.columns.put(keyOf(&c.chunk, "rows"), &d.rows, d.rows.size())
+	kept := d.rows // a pointer into d would keep the lines, too
+	c.service.columns.put(keyOf(&c.chunk, "rows"), &kept, kept.size())
 	return d, nil
 }
 
