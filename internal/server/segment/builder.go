@@ -8,10 +8,14 @@ import (
 const (
 	// MaxColumns is how many keys a block has columns for; a row with further ones is kept as it is.
 	MaxColumns = 4096
-	// BlockRows, blockCells and blockText are where a block is full.
+	// BlockRows, blockCells, blockText and blockRaw are where a block is full. Rows that are kept as they are are read and
+	// written at once, others a column at a time.
 	BlockRows  = 4096
 	blockCells = 1 << 20
 	blockText  = 8 << 20
+	blockRaw   = 4 << 20
+	// blockRawLines is how many lines of one length make such a block of which the memory is taken at once.
+	blockRawLines = 16
 )
 
 // The columns that every block has before those of keys.
@@ -64,15 +68,16 @@ func (b *Builder) Rows() int { return len(b.lines) }
 
 // Full tells that the block should be ended.
 func (b *Builder) Full() bool {
-	return len(b.lines) >= BlockRows || b.total >= blockCells || b.text >= blockText
+	return len(b.lines) >= BlockRows || b.total >= blockCells || b.text >= blockText || len(b.raw.text) >= blockRaw
 }
 
 // Add appends a line that is a JSON object.
 func (b *Builder) Add(line, step int64, text []byte) {
 	row := b.row(line, step, text)
+	b.walker.limit = MaxColumns
 	cells, err := b.walker.Walk(text)
 	if err != nil || !b.find(row, cells) {
-		b.raw.add(row, text)
+		b.addRaw(row, text)
 		return
 	}
 	b.total += len(cells)
@@ -83,7 +88,15 @@ func (b *Builder) Add(line, step int64, text []byte) {
 
 // AddRaw appends a line that is kept as it is.
 func (b *Builder) AddRaw(line, step int64, text []byte) {
-	b.raw.add(b.row(line, step, text), text)
+	b.addRaw(b.row(line, step, text), text)
+}
+
+func (b *Builder) addRaw(row int32, text []byte) {
+	if len(text) > blockRaw/blockRawLines {
+		b.raw.text = slices.Grow(b.raw.text, max(blockRaw-len(b.raw.text), 0)+len(text)) // what a block of such lines takes at most
+	}
+	b.raw.rows = append(b.raw.rows, row)
+	b.raw.addText(text)
 }
 
 func (b *Builder) row(line, step int64, text []byte) int32 {
@@ -100,9 +113,6 @@ func (b *Builder) row(line, step int64, text []byte) int32 {
 func (b *Builder) find(row int32, cells []Cell) bool {
 	if b.index == nil {
 		b.index, b.dicts = map[string]int32{}, map[string]int32{}
-	}
-	if len(cells) > MaxColumns {
-		return false
 	}
 	b.cells = b.cells[:0]
 	for _, cell := range cells {
@@ -158,7 +168,7 @@ func (b *Builder) Block(stats []byte) *Block {
 		Rows: rows, FirstLine: slices.Min(b.lines), NextLine: slices.Max(b.lines) + 1,
 		MinStep: slices.Min(b.steps), MaxStep: slices.Max(b.steps), Stats: stats,
 	}
-	rank := b.ranks()
+	rank, raw := b.ranks(), b.raw.text[:0]
 	for i := range rows {
 		lines.rows, steps.rows = append(lines.rows, int32(i)), append(steps.rows, int32(i)) // few rows
 	}
@@ -186,7 +196,7 @@ func (b *Builder) Block(stats []byte) *Block {
 		block.Columns = append(block.Columns, encoded)
 		columns[i] = nil
 	}
-	*b = Builder{walker: b.walker}
+	*b = Builder{walker: b.walker, raw: column{text: raw}}
 	return block
 }
 

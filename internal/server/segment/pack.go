@@ -45,7 +45,7 @@ func appendSection(dst, raw []byte) []byte {
 		return append(dst, sectionSame, raw[0])
 	}
 	if len(raw) >= leastPacked {
-		packed := encoder().EncodeAll(raw, make([]byte, 0, len(raw)))
+		packed := encoder().EncodeAll(raw, make([]byte, 0, likelyPacked(len(raw))))
 		if len(packed) < len(raw)-len(raw)/32 {
 			dst = append(dst, sectionZstd)
 			dst = binary.AppendUvarint(dst, uint64(len(packed)))
@@ -53,6 +53,15 @@ func appendSection(dst, raw []byte) []byte {
 		}
 	}
 	return append(append(dst, sectionPlain), raw...)
+}
+
+// likelyPacked is how much memory the compressed form of so many bytes is given. Most of what is large is lines.
+func likelyPacked(n int) int {
+	const large, ratio = 1 << 20, 3
+	if n < large {
+		return n
+	}
+	return n / ratio
 }
 
 func same(raw []byte) bool {

@@ -33,6 +33,8 @@ type Walker struct {
 	dicts [][]byte
 	arena []byte
 	path  []byte
+	// limit, where not 0, is how many cells a line may have that is taken apart.
+	limit int
 }
 
 // Walk returns the cells of a line that is a JSON object; an error for what it does not understand. They are valid until
@@ -89,6 +91,9 @@ func (w *Walker) object(depth int) (typed bool, count int, err error) {
 		typed = typed || string(name) == "_type"
 		if err := w.member(name, depth); err != nil {
 			return false, 0, err
+		}
+		if w.limit > 0 && len(w.cells) > w.limit {
+			return false, 0, errOdd
 		}
 		w.space()
 		switch w.peek() {
