@@ -3,6 +3,7 @@ package chunk_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -83,4 +84,29 @@ func BenchmarkEncodeStats(b *testing.B) {
 		size = len(chunk.EncodeStats(&s))
 	}
 	b.ReportMetric(float64(size), "bytes")
+}
+
+// BenchmarkTotals adds lines of 100,000 metrics, with their names in order and at random.
+func BenchmarkTotals(b *testing.B) {
+	random := rand.New(rand.NewPCG(1, 2)) // repeatable
+	for name, inOrder := range map[string]bool{"in order": true, "at random": false} {
+		b.Run(name, func(b *testing.B) {
+			order := random.Perm(100_000)
+			if inOrder {
+				slices.Sort(order)
+			}
+			line := []byte("{")
+			for _, n := range order {
+				line = fmt.Appendf(line, `"layer/%05d/norm":%.6f,`, n, random.Float64())
+			}
+			line = append(line, `"z":1}`...)
+			var totals chunk.Totals
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := totals.Scan(line); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

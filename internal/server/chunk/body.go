@@ -193,5 +193,5 @@ var (
 	scratch = sync.Pool{New: func() any { return new([]byte) }}
 )
 
-// keepScratch bounds the memory that is kept for the next call.
-const keepScratch = 2 * MaxRaw
+// keepScratch bounds the memory that is kept for the next call: a line of 100,000 metrics takes 3 MB.
+const keepScratch = 4 * MaxRaw

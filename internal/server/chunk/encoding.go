@@ -1,6 +1,7 @@
 package chunk
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -15,8 +16,6 @@ const (
 const (
 	// packFrom is the size from which statistics are compressed; below it there is little to find.
 	packFrom = 512
-	// maxStatsKeys bounds the memory of decoded statistics.
-	maxStatsKeys = 1 << 17
 	// minKeySize is the least that a key takes: its name's length, its kinds, its flags and its first token.
 	minKeySize = 4
 )
@@ -36,13 +35,14 @@ const (
 func EncodeStats(s *Stats) []byte {
 	buffer := scratch.Get().(*[]byte)
 	raw := append((*buffer)[:0], statsPlain)
-	raw = appendStats(raw, s)
-	var out []byte
-	if len(raw) < packFrom {
-		out = append(out, raw...)
-	} else {
-		out = pack(statsPacked, raw[1:])
+	raw = appendHead(raw, s.Lines, s.stepRange, s.Wide)
+	if !s.Wide {
+		raw = binary.AppendUvarint(raw, uint64(len(s.keys)))
+		for i := range s.keys {
+			raw = appendKey(raw, []byte(s.keys[i].Name), &s.keys[i])
+		}
 	}
+	out := packStats(raw)
 	if cap(raw) <= keepScratch {
 		*buffer = raw
 		scratch.Put(buffer)
@@ -50,27 +50,31 @@ func EncodeStats(s *Stats) []byte {
 	return out
 }
 
-func appendStats(b []byte, s *Stats) []byte {
-	b = binary.AppendUvarint(b, uint64(s.Lines))
-	b = binary.AppendUvarint(b, uint64(s.steps))
-	if s.steps > 0 {
-		b = binary.AppendUvarint(b, uint64(s.minStep))
-		b = binary.AppendUvarint(b, uint64(s.maxStep-s.minStep))
+// packStats compresses what begins with statsPlain, or copies it.
+func packStats(raw []byte) []byte {
+	if len(raw) < packFrom {
+		return bytes.Clone(raw)
 	}
-	if s.Wide {
-		return append(b, 1)
-	}
-	b = append(b, 0)
-	b = binary.AppendUvarint(b, uint64(len(s.keys)))
-	for i := range s.keys {
-		b = appendKey(b, &s.keys[i])
-	}
-	return b
+	return pack(statsPacked, raw[1:])
 }
 
-func appendKey(b []byte, k *Key) []byte {
-	b = binary.AppendUvarint(b, uint64(len(k.Name)))
-	b = append(b, k.Name...)
+// appendHead writes what is not of keys.
+func appendHead(b []byte, lines int64, steps stepRange, wide bool) []byte {
+	b = binary.AppendUvarint(b, uint64(lines))
+	b = binary.AppendUvarint(b, uint64(steps.steps))
+	if steps.steps > 0 {
+		b = binary.AppendUvarint(b, uint64(steps.minStep))
+		b = binary.AppendUvarint(b, uint64(steps.maxStep-steps.minStep))
+	}
+	if wide {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func appendKey(b, name []byte, k *Key) []byte {
+	b = binary.AppendUvarint(b, uint64(len(name)))
+	b = append(b, name...)
 	var present byte
 	for kind, n := range k.Counts {
 		if n > 0 {
@@ -166,26 +170,31 @@ func numeral(c byte) (code byte, ok bool) {
 
 // DecodeStats reads what EncodeStats has written.
 func DecodeStats(b []byte) (*Stats, error) {
-	if len(b) == 0 {
-		return nil, ErrCorrupt
-	}
-	raw := b[1:]
-	switch b[0] {
-	case statsPlain:
-	case statsPacked:
-		var err error
-		if raw, err = unpack(raw); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fmt.Errorf("%w: statistics of version %d", ErrCorrupt, b[0])
+	raw, err := unpackStats(b)
+	if err != nil {
+		return nil, err
 	}
 	r := reader{rest: raw}
 	s := r.stats()
-	if r.bad || len(r.rest) > 0 {
-		return nil, ErrCorrupt
+	if err := r.end(); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// unpackStats returns what follows the first byte of statsPlain.
+func unpackStats(b []byte) ([]byte, error) {
+	if len(b) == 0 {
+		return nil, ErrCorrupt
+	}
+	switch b[0] {
+	case statsPlain:
+		return b[1:], nil
+	case statsPacked:
+		return unpack(b[1:])
+	default:
+		return nil, fmt.Errorf("%w: statistics of version %d", ErrCorrupt, b[0])
+	}
 }
 
 // reader reads encoded values; once something is wrong, everything that follows is zero.
@@ -228,32 +237,52 @@ func (r *reader) bytes(n int64) []byte {
 	return b
 }
 
-func (r *reader) stats() *Stats {
-	s := &Stats{Lines: r.count(), steps: r.count()}
-	if s.steps > 0 {
-		s.minStep = r.count()
-		s.maxStep = s.minStep + r.count()
-		if s.maxStep < s.minStep {
+// end fails where something was wrong, or is left.
+func (r *reader) end() error {
+	if r.bad || len(r.rest) > 0 {
+		return ErrCorrupt
+	}
+	return nil
+}
+
+// head reads what appendHead has written.
+func (r *reader) head() (lines int64, steps stepRange, wide bool) {
+	lines, steps.steps = r.count(), r.count()
+	if steps.steps > 0 {
+		steps.minStep = r.count()
+		steps.maxStep = steps.minStep + r.count()
+		if steps.maxStep < steps.minStep {
 			r.fail()
 		}
 	}
-	switch r.byte() {
-	case 0:
-	case 1:
-		s.Wide = true
-		return s
-	default:
+	mark := r.byte()
+	if mark > 1 {
 		r.fail()
 	}
+	return lines, steps, mark == 1
+}
+
+// keyCount reads how many keys follow.
+func (r *reader) keyCount() int {
 	count := r.count()
-	if count > maxStatsKeys || count > int64(len(r.rest)/minKeySize) {
+	if count > MaxTotals || count > int64(len(r.rest)/minKeySize) {
 		r.fail()
+		return 0
+	}
+	return int(count)
+}
+
+func (r *reader) stats() *Stats {
+	s := &Stats{}
+	s.Lines, s.stepRange, s.Wide = r.head()
+	if s.Wide {
 		return s
 	}
+	count := r.keyCount()
 	s.keys, s.index = make([]Key, count), make(map[string]int32, count)
 	for i := range s.keys {
-		r.key(&s.keys[i])
-		s.index[s.keys[i].Name] = int32(i) // at most maxStatsKeys
+		s.keys[i].Name = string(r.key(&s.keys[i]))
+		s.index[s.keys[i].Name] = int32(i) // at most MaxTotals
 	}
 	if len(s.index) != len(s.keys) {
 		r.fail()
@@ -261,12 +290,13 @@ func (r *reader) stats() *Stats {
 	return s
 }
 
-func (r *reader) key(k *Key) {
+// key reads a key into an empty one, but for its name, which is returned.
+func (r *reader) key(k *Key) (name []byte) {
 	size := r.count()
 	if size > MaxKeyLength {
 		r.fail()
 	}
-	k.Name = string(r.bytes(size))
+	name = r.bytes(size)
 	present := r.byte()
 	if present == 0 || present >= 1<<kinds {
 		r.fail()
@@ -291,6 +321,7 @@ func (r *reader) key(k *Key) {
 		r.extreme(k, &k.Max, flags&flagMaxIsFirst != 0, flags&flagMaxIsLast != 0)
 		r.numbers(k)
 	}
+	return name
 }
 
 func (r *reader) extreme(k *Key, t *Token, isFirst, isLast bool) {

@@ -18,23 +18,28 @@ const maxDepth = 256
 // the line's memory. On ErrNotObject nothing was counted.
 func Scan(line []byte, into *Stats) error {
 	s := &into.scan
-	s.line, s.at = line, 0
-	s.cells, s.arena, s.path = s.cells[:0], s.arena[:0], s.path[:0]
-	s.step, s.wide = NoStep, into.Wide
-	s.limit = into.limit()
-	err := s.document()
-	s.line = nil
-	if err != nil {
+	if err := s.read(line, MaxKeys, into.Wide); err != nil {
 		return err
 	}
 	if s.step != NoStep {
-		into.step(s.step)
+		into.stepRange.add(s.step)
 	}
 	if s.wide && !into.Wide {
 		into.widen()
 	}
 	into.add(s.cells)
 	return nil
+}
+
+// read gathers the cells of a line, which are valid as long as it is; none where wide is true, or becomes true since there are
+// more than limit.
+func (s *scanner) read(line []byte, limit int, wide bool) error {
+	s.line, s.at = line, 0
+	s.cells, s.arena, s.path = s.cells[:0], s.arena[:0], s.path[:0]
+	s.step, s.wide, s.limit = NoStep, wide, limit
+	err := s.document()
+	s.line = nil
+	return err
 }
 
 // Field returns the raw text of a name at the top of a line, the last where it stands there twice; nil where the line is no

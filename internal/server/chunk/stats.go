@@ -92,27 +92,41 @@ func (k *Key) Count() int64 {
 
 // Stats are the statistics of consecutive lines. The zero value is ready for use. Not safe for concurrent use.
 type Stats struct {
-	// Limit is how many keys are kept before the statistics are wide; 0 means MaxKeys.
-	Limit int
 	// Lines counts the lines that were JSON objects.
 	Lines int64
-	// Wide: there were more keys than Limit, or one longer than MaxKeyLength. Nothing is kept of any of them then, and
+	// Wide: there were more keys than MaxKeys, or one longer than MaxKeyLength. Nothing is kept of any of them then, and
 	// who wants to know folds the lines.
 	Wide bool
 
-	steps            int64
-	minStep, maxStep int64
-	keys             []Key
-	index            map[string]int32
-	scan             scanner
+	stepRange
+	keys  []Key
+	index map[string]int32
+	scan  scanner
 }
 
+// stepRange is the lowest and the highest of some steps.
+type stepRange struct{ steps, minStep, maxStep int64 }
+
 // Steps returns the lowest and the highest step of the lines; NoStep for none.
-func (s *Stats) Steps() (lowest, highest int64) {
-	if s.steps == 0 {
+func (r *stepRange) Steps() (lowest, highest int64) {
+	if r.steps == 0 {
 		return NoStep, NoStep
 	}
-	return s.minStep, s.maxStep
+	return r.minStep, r.maxStep
+}
+
+// add notes the step of a line.
+func (r *stepRange) add(v int64) { r.join(stepRange{1, v, v}) }
+
+func (r *stepRange) join(other stepRange) {
+	switch {
+	case other.steps == 0:
+	case r.steps == 0:
+		*r = other
+	default:
+		r.steps += other.steps
+		r.minStep, r.maxStep = min(r.minStep, other.minStep), max(r.maxStep, other.maxStep)
+	}
 }
 
 // Keys returns the keys in no order that means anything; nil where the statistics are wide. Valid until the next change.
@@ -129,7 +143,7 @@ func (s *Stats) Key(name string) *Key {
 
 // Reset empties the statistics and keeps their memory, but for that of unusual lines.
 func (s *Stats) Reset() {
-	s.Lines, s.Wide, s.steps = 0, false, 0
+	s.Lines, s.Wide, s.stepRange = 0, false, stepRange{}
 	s.forget()
 	s.scan.trim()
 }
@@ -138,13 +152,6 @@ func (s *Stats) forget() {
 	clear(s.index)
 	clear(s.keys) // the names are freed
 	s.keys = s.keys[:0]
-}
-
-func (s *Stats) limit() int {
-	if s.Limit > 0 {
-		return s.Limit
-	}
-	return MaxKeys
 }
 
 func (s *Stats) widen() {
@@ -157,7 +164,7 @@ func (s *Stats) find(name []byte) *Key {
 	if at, ok := s.index[string(name)]; ok {
 		return &s.keys[at]
 	}
-	if len(s.keys) >= s.limit() || len(name) > MaxKeyLength {
+	if len(s.keys) >= MaxKeys || len(name) > MaxKeyLength {
 		s.widen()
 		return nil
 	}
@@ -165,18 +172,9 @@ func (s *Stats) find(name []byte) *Key {
 		s.index = make(map[string]int32)
 	}
 	text := string(name)
-	s.index[text] = int32(len(s.keys)) // at most Limit
+	s.index[text] = int32(len(s.keys)) // at most MaxKeys
 	s.keys = append(s.keys, Key{Name: text, Monotonic: true})
 	return &s.keys[len(s.keys)-1]
-}
-
-// step notes the step of a line.
-func (s *Stats) step(v int64) {
-	if s.steps == 0 {
-		s.minStep, s.maxStep = v, v
-	}
-	s.steps++
-	s.minStep, s.maxStep = min(s.minStep, v), max(s.maxStep, v)
 }
 
 // add counts the values of a line. Of a name that stands in it twice the last value counts, as for other readers of JSON.
@@ -227,11 +225,7 @@ func (k *Key) add(c *cell) {
 // Merge adds the statistics of later lines.
 func (s *Stats) Merge(newer *Stats) {
 	s.Lines += newer.Lines
-	if newer.steps > 0 {
-		s.step(newer.minStep)
-		s.step(newer.maxStep)
-		s.steps += newer.steps - 2
-	}
+	s.join(newer.stepRange)
 	if newer.Wide && !s.Wide {
 		s.widen()
 	}
@@ -239,6 +233,16 @@ func (s *Stats) Merge(newer *Stats) {
 		n := &newer.keys[i]
 		if k := s.find([]byte(n.Name)); k != nil {
 			k.merge(n)
+		}
+	}
+}
+
+// addAll adds keys of later lines.
+func (s *Stats) addAll(newer keyReader) {
+	var n Key
+	for name, ok := newer.next(&n); ok && !s.Wide; name, ok = newer.next(&n) {
+		if k := s.find(name); k != nil {
+			k.merge(&n)
 		}
 	}
 }

@@ -166,21 +166,19 @@ func (m *model) rows() []string {
 }
 
 // keys is the answer to historyKeys.
-func (m *model) keys() string { return m.keysOf(0) }
-
-func (m *model) keysOf(limit int) string {
-	stats := chunk.Stats{Limit: limit}
+func (m *model) keys() string {
+	var totals chunk.Totals
 	writers := slices.Sorted(maps.Keys(m.writers))
 	slices.SortStableFunc(writers, func(a, b string) int { return compare(m.furthest[a], m.furthest[b]) })
 	for _, writer := range writers {
 		for _, number := range slices.Sorted(maps.Keys(m.writers[writer])) {
-			_ = chunk.Scan([]byte(m.writers[writer][number]), &stats)
+			_ = totals.Scan([]byte(m.writers[writer][number]))
 		}
 	}
-	if stats.Lines == 0 {
+	if totals.Lines == 0 {
 		return ""
 	}
-	return string(keysJSON(&stats))
+	return string(keysJSON(&totals))
 }
 
 // canonical is a line with its keys in order and every other byte as it was.

@@ -12,6 +12,7 @@ import (
 // blockSource is a block of a segment.
 type blockSource struct {
 	service *Service
+	segment store.Segment
 	object  store.Object
 	footer  *segment.Footer
 	block   int
@@ -33,12 +34,22 @@ const (
 // readAhead is how many bytes of one column are read at once, in the blocks that follow.
 const readAhead = 1 << 20
 
-// footer returns that of a segment.
+// footer returns that of a segment, Lean.
 func (s *Service) footer(ctx context.Context, g store.Segment) (*segment.Footer, error) {
 	key := blockKey{object: g.ObjectID, column: keyFooter}
 	if f, ok := s.columns.get(key); ok {
 		return f.(*segment.Footer), nil
 	}
+	f, err := s.wholeFooter(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	f = f.Lean()
+	s.columns.put(key, f, f.Size())
+	return f, nil
+}
+
+func (s *Service) wholeFooter(ctx context.Context, g store.Segment) (*segment.Footer, error) {
 	raw, err := s.store.SegmentFooter(ctx, g)
 	if err != nil {
 		return nil, err
@@ -52,8 +63,19 @@ func (s *Service) footer(ctx context.Context, g store.Segment) (*segment.Footer,
 	if err != nil {
 		return nil, corrupt(err)
 	}
-	s.columns.put(key, f, f.Size())
 	return f, nil
+}
+
+// together returns the statistics of all rows of the segment.
+func (b *blockSource) together(ctx context.Context) ([]byte, error) {
+	if len(b.footer.Stats) > 0 {
+		return b.footer.Stats, nil
+	}
+	f, err := b.service.wholeFooter(ctx, b.segment)
+	if err != nil {
+		return nil, err
+	}
+	return f.Stats, nil
 }
 
 // share is that of a block in a column: the one wanted at a place of an answer.
@@ -210,6 +232,17 @@ func (b *blockSource) texts(ctx context.Context, which []int32) ([][]byte, error
 	return texts, nil
 }
 
+func (b *blockSource) all(ctx context.Context) (*rows, [][]byte, error) {
+	r, err := b.rows(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	texts, err := b.texts(ctx, nil)
+	return r, texts, err
+}
+
+func (b *blockSource) info() *segment.BlockInfo { return &b.footer.Blocks[b.block] }
+
 func (b *blockSource) columns(ctx context.Context, keys []string) (*rows, []*segment.Values, error) {
 	r, err := b.rows(ctx)
 	if err != nil {
@@ -256,7 +289,7 @@ func (b *blockSource) values(ctx context.Context, keys []string) ([]*segment.Val
 }
 
 func (b *blockSource) stats(context.Context) (*chunk.Stats, error) {
-	raw := b.footer.Blocks[b.block].Stats
+	raw := b.info().Stats
 	if len(raw) == 0 {
 		return nil, nil
 	}

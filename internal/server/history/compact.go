@@ -48,7 +48,7 @@ type compaction struct {
 
 	builder segment.Builder
 	// stats are those of the block that is being made, whole those of all blocks that are done.
-	stats, whole *chunk.Stats
+	stats, whole chunk.Totals
 	parts        []segment.Part
 	// copies are the blocks of older segments that stay as they are.
 	copies map[*part]segment.Part
@@ -110,7 +110,6 @@ func (c *compaction) choose(least int) bool {
 }
 
 func (c *compaction) do(ctx context.Context) error {
-	c.stats, c.whole = &chunk.Stats{Limit: maxKeys}, &chunk.Stats{Limit: maxKeys}
 	taken, raw, err := c.take(ctx)
 	if err != nil {
 		return err
@@ -199,7 +198,7 @@ func (c *compaction) put(ctx context.Context, p piece) error {
 		return c.count(footer.Blocks[copied.Index].Stats)
 	}
 	if copied.Index == 0 {
-		return c.count(footer.Stats)
+		return p.part.countTogether(ctx, &c.whole)
 	}
 	return nil
 }
@@ -209,11 +208,9 @@ func (c *compaction) count(raw []byte) error {
 	if c.stream != store.StreamHistory {
 		return nil
 	}
-	stats, err := chunk.DecodeStats(raw)
-	if err != nil {
+	if err := c.whole.Append(raw); err != nil {
 		return corrupt(err)
 	}
-	c.whole.Merge(stats)
 	return nil
 }
 
@@ -227,16 +224,11 @@ func (c *compaction) add(ctx context.Context, p piece) error {
 	if added, err := c.addColumns(ctx, p); err != nil || added {
 		return err
 	}
-	found, err := p.part.rows(ctx)
+	found, texts, err := p.part.all(ctx)
 	if err != nil {
 		return err
 	}
-	texts, err := p.part.texts(ctx, nil)
-	if err != nil {
-		return err
-	}
-	stats, err := c.statsOf(ctx, p)
-	if err != nil {
+	if err := c.countRows(ctx, p, found, texts); err != nil {
 		return err
 	}
 	for row := range found.n {
@@ -255,14 +247,11 @@ func (c *compaction) add(ctx context.Context, p piece) error {
 			c.builder.Add(at, found.steps.at(row), texts[row])
 		}
 	}
-	return c.added(stats)
+	return c.added()
 }
 
-// added counts what was added to the block, and ends one that is full.
-func (c *compaction) added(stats *chunk.Stats) error {
-	if stats != nil {
-		c.stats.Merge(stats)
-	}
+// added ends a block that is full.
+func (c *compaction) added() error {
 	if c.builder.Full() {
 		return c.flush()
 	}
@@ -290,23 +279,27 @@ func (c *compaction) addColumns(ctx context.Context, p piece) (added bool, err e
 	if err != nil || stats == nil || !c.builder.AddColumns(source.chunk.FirstLine, lines, columns) {
 		return false, err
 	}
-	delete(source.ahead, keyOf(&source.chunk, ""))
-	return true, c.added(stats)
+	delete(source.ahead.known, keyOf(&source.chunk, ""))
+	c.stats.Add(stats)
+	return true, c.added()
 }
 
-// statsOf are the statistics of a piece of the history; where only its lines can tell, they are added to those of the block,
-// and nil is returned.
-func (c *compaction) statsOf(ctx context.Context, p piece) (*chunk.Stats, error) {
+// countRows adds the statistics of a piece of the history to those of the block.
+func (c *compaction) countRows(ctx context.Context, p piece, found *rows, texts [][]byte) error {
 	if c.stream != store.StreamHistory {
-		return nil, nil
+		return nil
 	}
 	if p.whole {
-		stats, err := p.part.source.stats(ctx)
-		if err != nil || stats != nil {
-			return stats, err
+		stats, err := p.part.stats(ctx)
+		if err != nil {
+			return err
+		}
+		if stats != nil {
+			c.stats.Add(stats)
+			return nil
 		}
 	}
-	return nil, p.part.fold(ctx, p.lines, c.stats)
+	return p.fold(found, texts, &c.stats)
 }
 
 // flush ends the block that is being made.
@@ -316,9 +309,9 @@ func (c *compaction) flush() error {
 	}
 	var encoded []byte
 	if c.stream == store.StreamHistory {
-		c.whole.Merge(c.stats)
-		if len(c.stats.Keys()) <= segment.MaxColumns && !c.stats.Wide {
-			encoded = chunk.EncodeStats(c.stats)
+		c.whole.Merge(&c.stats)
+		if c.stats.Len() <= segment.MaxColumns && !c.stats.Wide {
+			encoded = c.stats.Encode()
 		}
 	}
 	c.stats.Reset()
@@ -455,5 +448,5 @@ func (c *compaction) segmentStats() []byte {
 	if c.stream != store.StreamHistory {
 		return nil
 	}
-	return chunk.EncodeStats(c.whole)
+	return c.whole.Encode()
 }

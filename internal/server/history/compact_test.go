@@ -329,6 +329,18 @@ func TestARequestThatComesAgainIsKnown(t *testing.T) {
 	})
 }
 
+// checkKeys compares the keys that services tell with the model.
+func (b *bed) checkKeys(t *testing.T, run store.ID, m *model, services ...*Service) {
+	t.Helper()
+	want := m.keys()
+	for i, s := range services {
+		keys, err := s.Keys(t.Context(), run)
+		if err != nil || string(keys) != want {
+			t.Fatalf("after %d lines service %d tells %d bytes of keys, want %d: %v", m.lines(), i, len(keys), len(want), err)
+		}
+	}
+}
+
 // TestWideLines have more keys than a block has columns.
 func TestWideLines(t *testing.T) {
 	b, r := newBed(t, storetest.Open(t, storetest.SQLite(t))), rand.New(rand.NewPCG(10, 10))
@@ -340,16 +352,23 @@ func TestWideLines(t *testing.T) {
 		}
 		return string(fmt.Appendf(text, `"loss":%d,"_step":%d}`, step, step))
 	}
+	often, seldom := b.another(), b.another()
 	for i := range int64(14) {
 		line := wide(i, []int{4, 6000}[i%2])
 		b.log(t, run, store.StreamHistory, "", i, line)
 		m.put("", i, line)
+		b.checkKeys(t, run.RunID, m, often)
 		if i%3 == 2 {
 			if err := b.CompactRun(t.Context(), run.RunID, 1); err != nil {
 				t.Fatal(err)
 			}
+			b.checkKeys(t, run.RunID, m, often)
+		}
+		if i%4 == 0 { // in the midst of what is compacted next
+			b.checkKeys(t, run.RunID, m, seldom)
 		}
 	}
+	b.checkKeys(t, run.RunID, m, b.Service, often, seldom)
 	want := m.rows()
 	got, err := b.Page(t.Context(), run.RunID, 0, 100)
 	if err != nil {
@@ -357,10 +376,15 @@ func TestWideLines(t *testing.T) {
 	}
 	sameRows(t, "wide lines", got, want)
 	b.checkPages(t, run.RunID, want, r)
-	keys, err := b.Keys(t.Context(), run.RunID)
-	if err != nil || string(keys) != m.keysOf(maxKeys) {
-		t.Errorf("keys of wide lines differ: %v", err)
+	if _, err := b.Rewind(t.Context(), run.RunID, 8); err != nil {
+		t.Fatal(err)
 	}
+	m.cut(8)
+	b.checkKeys(t, run.RunID, m, b.another(), often, seldom)
+	again := wide(9, 5000)
+	b.log(t, run, store.StreamHistory, "", 9, again)
+	m.put("", 9, again)
+	b.checkKeys(t, run.RunID, m, b.another(), often, seldom)
 	if _, segments := b.stored(t, run.RunID, store.StreamHistory); segments == 0 {
 		t.Error("nothing was compacted")
 	}

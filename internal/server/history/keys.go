@@ -4,51 +4,45 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
-// maxKeys is how many keys a run's statistics may have.
-const maxKeys = 1 << 17
-
 // Keys returns the statistics of a run's history as clients read them; nil where there is no history.
 func (s *Service) Keys(ctx context.Context, run store.ID) (json.RawMessage, error) {
 	return answer(ctx, s, run, store.StreamHistory, "keys", func(v *view) (json.RawMessage, int, error) {
-		stats, err := v.stats(ctx)
-		if err != nil || stats.Lines == 0 {
+		totals, err := v.carriedTotals(ctx)
+		if err != nil || totals.Lines == 0 {
 			return nil, 0, err
 		}
-		text := keysJSON(stats)
+		text := keysJSON(totals)
 		return text, len(text), nil
 	})
 }
 
-func keysJSON(stats *chunk.Stats) []byte {
-	keys := make([]*chunk.Key, 0, len(stats.Keys()))
-	for i := range stats.Keys() {
-		keys = append(keys, &stats.Keys()[i])
-	}
-	slices.SortFunc(keys, func(a, b *chunk.Key) int { return strings.Compare(a.Name, b.Name) })
-	b := make([]byte, 0, 64+128*len(keys))
+// keysJSON writes keys by name.
+func keysJSON(totals *chunk.Totals) []byte {
+	const perKey = 112 // with a short name
+	b := make([]byte, 0, 64+perKey*totals.Len())
 	b = append(b, `{"keys":{`...)
-	for i, k := range keys {
-		if i > 0 {
+	first := true
+	for name, k := range totals.Keys() {
+		if !first {
 			b = append(b, ',')
 		}
-		b = appendKey(b, k)
+		first = false
+		b = appendKey(b, name, k)
 	}
-	_, last := stats.Steps()
+	_, last := totals.Steps()
 	b = append(b, `},"sets":[],"lastStep":`...)
 	return append(strconv.AppendInt(b, last, 10), '}')
 }
 
-func appendKey(b []byte, k *chunk.Key) []byte {
-	b = appendString(b, k.Name)
+func appendKey(b, name []byte, k *chunk.Key) []byte {
+	b = appendName(b, name)
 	b = append(b, `:{"typeCounts":[`...)
 	first := true
 	for kind, n := range k.Counts {
@@ -74,6 +68,16 @@ func appendKey(b []byte, k *chunk.Key) []byte {
 		b = append(b, "null"...)
 	}
 	return append(b, '}')
+}
+
+// appendName writes a name. Almost none needs more than quotes.
+func appendName(b, name []byte) []byte {
+	for _, c := range name {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return appendString(b, string(name))
+		}
+	}
+	return append(append(append(b, '"'), name...), '"')
 }
 
 func appendString(b []byte, text string) []byte {

@@ -17,6 +17,8 @@ type source interface {
 	rows(ctx context.Context) (*rows, error)
 	// texts returns the lines of some rows, of all for nil.
 	texts(ctx context.Context, which []int32) ([][]byte, error)
+	// all returns where each row stands, and its line.
+	all(ctx context.Context) (*rows, [][]byte, error)
 	// columns returns where each row stands, and the values of keys in every row.
 	columns(ctx context.Context, keys []string) (*rows, []*segment.Values, error)
 	// stats returns the statistics of all rows; nil where only the lines can tell.
@@ -97,11 +99,27 @@ type chunkSource struct {
 	// follows are chunks of the same writer that are likely wanted next.
 	follows []store.Chunk
 	// ahead are bodies that were read with others.
-	ahead bodies
+	ahead *bodies
 }
 
 // bodies are those of chunks that one reader has fetched and not used yet.
-type bodies map[chunkKey][]byte
+type bodies struct {
+	known map[chunkKey][]byte
+	// largest is the length of the largest that was fetched.
+	largest int
+}
+
+// next is how many chunks are likely to fit into memory at once.
+func (b *bodies) next(c *store.Chunk) int {
+	switch {
+	case b.largest > 0:
+		return min(max(prefetchBytes/b.largest, 1), prefetch)
+	case c.N == 1:
+		return 2 // a lone line may be of any length
+	default:
+		return prefetchBytes / chunk.MaxRaw
+	}
+}
 
 // chunkKey names what is kept of a chunk.
 type chunkKey struct {
@@ -148,29 +166,30 @@ func linesOf(c *store.Chunk, lines [][]byte) (d *decoded, size int) {
 	return d, size + 24*len(lines)
 }
 
-// prefetch and prefetchLines bound the chunks that are read at once: MySQL answers one query for several much sooner than
-// several.
+// prefetch, prefetchLines and prefetchBytes bound the chunks that are read at once: MySQL answers one query for several much
+// sooner than several.
 const (
 	prefetch      = 64
 	prefetchLines = 8 << 10
+	prefetchBytes = 4 << 20
 )
 
 // body returns the body of the chunk, which is not kept.
 func (c *chunkSource) body(ctx context.Context) ([]byte, error) {
 	body, err := c.fetched(ctx)
-	delete(c.ahead, keyOf(&c.chunk, ""))
+	delete(c.ahead.known, keyOf(&c.chunk, ""))
 	return body, err
 }
 
 // fetched returns the body of the chunk, and reads those of some that follow with it.
 func (c *chunkSource) fetched(ctx context.Context) ([]byte, error) {
 	key := keyOf(&c.chunk, "")
-	if body, ok := c.ahead[key]; ok {
+	if body, ok := c.ahead.known[key]; ok {
 		return body, nil
 	}
-	seqs, lines := []int64{c.chunk.Seq}, int(c.chunk.N)
+	seqs, lines, most := []int64{c.chunk.Seq}, int(c.chunk.N), c.ahead.next(&c.chunk)
 	for i := range c.follows {
-		if lines += int(c.follows[i].N); lines > prefetchLines || len(seqs) == prefetch {
+		if lines += int(c.follows[i].N); lines > prefetchLines || len(seqs) == most {
 			break
 		}
 		seqs = append(seqs, c.follows[i].Seq)
@@ -182,14 +201,19 @@ func (c *chunkSource) fetched(ctx context.Context) ([]byte, error) {
 	for i := range found {
 		of := key
 		of.seq = found[i].Seq
-		c.ahead[of] = found[i].Body
+		c.ahead.known[of] = found[i].Body
+		c.ahead.largest = max(c.ahead.largest, len(found[i].Body))
 	}
-	body, ok := c.ahead[key]
+	body, ok := c.ahead.known[key]
 	if !ok {
 		return nil, errGone
 	}
 	return body, nil
 }
+
+// keptLines is how many bytes of lines are kept for the next reader: few lines that are longer than a chunk would drive out all
+// others.
+const keptLines = 3 << 19
 
 func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
 	if d, ok := c.service.lines.get(keyOf(&c.chunk, "")); ok {
@@ -204,7 +228,9 @@ func (c *chunkSource) decoded(ctx context.Context) (*decoded, error) {
 		return nil, corrupt(err)
 	}
 	d, size := linesOf(&c.chunk, lines)
-	c.service.lines.put(keyOf(&c.chunk, ""), d, size)
+	if size <= keptLines {
+		c.service.lines.put(keyOf(&c.chunk, ""), d, size)
+	}
 	kept := d.rows // a pointer into d would keep the lines, too
 	c.service.columns.put(keyOf(&c.chunk, "rows"), &kept, kept.size())
 	return d, nil
@@ -231,6 +257,14 @@ func (c *chunkSource) texts(ctx context.Context, which []int32) ([][]byte, error
 		texts[i] = d.texts[row]
 	}
 	return texts, nil
+}
+
+func (c *chunkSource) all(ctx context.Context) (*rows, [][]byte, error) {
+	d, err := c.decoded(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &d.rows, d.texts, nil
 }
 
 func (d *decoded) lines() [][]byte {

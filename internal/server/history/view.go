@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/segment"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
@@ -16,11 +15,11 @@ type view struct {
 	snapshot store.Snapshot
 	// parts that have visible lines, by writer and lines.
 	parts []*part
-	ahead bodies
+	ahead *bodies
 }
 
 func (s *Service) view(ctx context.Context, snapshot store.Snapshot, stream store.Stream) (*view, error) {
-	v := &view{service: s, stream: stream, snapshot: snapshot, ahead: bodies{}}
+	v := &view{service: s, stream: stream, snapshot: snapshot, ahead: &bodies{known: map[chunkKey][]byte{}}}
 	v.snapshot.Heads = slices.DeleteFunc(slices.Clone(snapshot.Heads), func(h store.StreamHead) bool { return h.Stream != stream })
 	for rank, head := range v.snapshot.Heads {
 		parts, err := v.partsOf(ctx, head, rank)
@@ -87,7 +86,7 @@ func (s *Service) blocksOf(ctx context.Context, g store.Segment, rank int, newer
 		info := &footer.Blocks[i]
 		lines := span{info.FirstLine, info.NextLine}
 		parts[i] = &part{
-			source: &blockSource{service: s, object: g.Object(), footer: footer, block: i},
+			source: &blockSource{service: s, segment: g, object: g.Object(), footer: footer, block: i},
 			writer: string(g.Writer), rank: rank, lines: lines, minStep: info.MinStep, maxStep: info.MaxStep, cut: g.CutStep,
 			hidden: overlap(hiding, lines),
 		}
@@ -127,7 +126,7 @@ func splitStats(parts []*part) {
 
 // isTogether tells whether the parts are all of a segment that has statistics of them together.
 func isTogether(footer *segment.Footer, parts []*part) bool {
-	return len(footer.Stats) > 0 && len(parts) == len(footer.Blocks) &&
+	return footer.HasStats && len(parts) == len(footer.Blocks) &&
 		!slices.ContainsFunc(parts, func(p *part) bool { return !p.whole() })
 }
 
@@ -216,53 +215,6 @@ func (v *view) texts(ctx context.Context, refs []ref, each func(text []byte) err
 	return nil
 }
 
-// stats are the statistics of the visible rows; the writer that has come furthest counts as the last. They are wide where
-// there are more than maxKeys keys.
-func (v *view) stats(ctx context.Context) (*chunk.Stats, error) {
-	all := &chunk.Stats{Limit: maxKeys}
-	merged := map[*segment.Footer]bool{}
-	for _, piece := range v.pieces() {
-		p := piece.part
-		if piece.whole && p.together != nil {
-			if merged[p.together] {
-				continue
-			}
-			merged[p.together] = true
-		}
-		if piece.whole {
-			s, err := p.stats(ctx)
-			if err != nil {
-				return nil, err
-			}
-			if s != nil && p.together != nil && all.Lines == 0 { // nobody else has these: 100,000 keys take 30 MB
-				s.Limit = maxKeys
-				all = s
-				continue
-			}
-			if s != nil {
-				all.Merge(s)
-				continue
-			}
-		}
-		if err := p.fold(ctx, piece.lines, all); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// stats are those of all rows; nil where only the lines can tell.
-func (p *part) stats(ctx context.Context) (*chunk.Stats, error) {
-	if p.together == nil {
-		return p.source.stats(ctx)
-	}
-	s, err := chunk.DecodeStats(p.together.Stats)
-	if err != nil {
-		return nil, corrupt(err)
-	}
-	return s, nil
-}
-
 // piece is a part, or a range of its lines.
 type piece struct {
 	part  *part
@@ -297,29 +249,4 @@ func (v *view) pieces() []piece {
 		return compare(a.lines.from, b.lines.from)
 	})
 	return pieces
-}
-
-// fold adds the visible rows of a range to statistics, in the order of lines.
-func (p *part) fold(ctx context.Context, lines span, into *chunk.Stats) error {
-	r, err := p.rows(ctx)
-	if err != nil {
-		return err
-	}
-	texts, err := p.texts(ctx, nil)
-	if err != nil {
-		return err
-	}
-	order := make([]int, 0, len(texts))
-	for row := range texts {
-		if at := r.lines.at(row); at >= lines.from && at < lines.to && p.visible(r, row) {
-			order = append(order, row)
-		}
-	}
-	slices.SortFunc(order, func(a, b int) int { return compare(r.lines.at(a), r.lines.at(b)) })
-	for _, row := range order {
-		if err := chunk.Scan(texts[row], into); err != nil {
-			return corrupt(err)
-		}
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -18,9 +19,11 @@ const (
 // Footer says what is where in a segment: the columns one after the other, each with its share of every block.
 type Footer struct {
 	Blocks []BlockInfo
-	// Stats are the statistics of all rows, where there are blocks without.
+	// Stats are the statistics of all rows together, where there are any; nil in a Lean footer that has too many.
 	Stats []byte
-	paths []string
+	// HasStats tells that there are.
+	HasStats bool
+	paths    []string
 	// ends is where the share of a block in a column ends, at column × blocks + block.
 	ends []int64
 	// byName finds columns of keys by either of their Names.
@@ -176,6 +179,7 @@ func ParseFooter(b []byte) (*Footer, error) {
 		f.Blocks[i] = r.info()
 	}
 	f.Stats = r.bytes(r.count(len(r.rest)))
+	f.HasStats = len(f.Stats) > 0
 	if shares := (keyColumns + len(f.paths)) * len(f.Blocks); shares <= len(r.rest) {
 		f.ends = make([]int64, shares)
 	} else {
@@ -216,6 +220,23 @@ func (f *Footer) name() {
 			f.byName[plain] = append(f.byName[plain], keyColumns+i)
 		}
 	}
+}
+
+// leanStats is how many bytes of statistics stay with a Lean footer.
+const leanStats = 64 << 10
+
+// Lean returns the footer without statistics of all rows that are large: those of 100,000 keys take 2 MB, where the rest takes
+// next to nothing.
+func (f *Footer) Lean() *Footer {
+	if len(f.Stats) <= leanStats {
+		return f
+	}
+	lean := *f
+	lean.Stats, lean.Blocks = nil, slices.Clone(f.Blocks)
+	for i := range lean.Blocks { // they lie in the same memory
+		lean.Blocks[i].Stats = bytes.Clone(lean.Blocks[i].Stats)
+	}
+	return &lean
 }
 
 // Columns are the columns that clients call by a name; mostly one or none.
