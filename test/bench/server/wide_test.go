@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kubewandb/kubewandb/internal/server/store"
+	"github.com/kubewandb/kubewandb/test/serverprocess"
 	"github.com/kubewandb/kubewandb/test/storetest"
 )
 
@@ -39,50 +40,85 @@ func BenchmarkServerWideLines(b *testing.B) {
 
 func wide(b *testing.B, folder string, db store.Config) {
 	b.Helper()
-	key := furnish(b, db, 1).Reveal()
-	p := start(b, realServer, folder, db)
-	client := &http.Client{}
-	defer client.CloseIdleConnections()
-	query := []byte(`{"query":"{ project(name: \"project\", entityName: \"bench\") { run(name: \"run-0\") { historyKeys } } }"}`)
-	random := rand.New(rand.NewPCG(5, 5)) // repeatable
+	w := newWideRun(b, folder, db)
 	var acknowledged, keys []time.Duration
 	for began := time.Now(); time.Since(began) < loadTime(); {
-		step := len(acknowledged)
-		body, err := json.Marshal(map[string]any{"files": map[string]any{"wandb-history.jsonl": map[string]any{"offset": step, "content": []string{wideLine(random, step)}}}})
-		must(b, err)
-		sent := time.Now()
-		must(b, post(b.Context(), client, p.URL+"/files/bench/project/run-0/file_stream", key, body))
-		acknowledged = append(acknowledged, time.Since(sent))
-		asked := time.Now()
-		answer, err := exchange(b.Context(), client, p.URL+"/graphql", key, query)
-		must(b, err)
-		keys = append(keys, time.Since(asked))
-		checkWide(b, answer, step)
+		took, asked := w.log(b)
+		acknowledged, keys = append(acknowledged, took), append(keys, asked)
 	}
-	p.End(b)
+	w.server.End(b)
 	b.ReportMetric(float64(len(keys)), "lines")
 	for name, of := range map[string][]time.Duration{"acknowledged": acknowledged, "keys": keys} {
 		b.ReportMetric(milliseconds(percentile(of, 0.5)), name+"-p50-ms")
 		b.ReportMetric(milliseconds(percentile(of, 1)), name+"-max-ms")
 	}
-	b.ReportMetric(float64(p.Peak())/(1<<20), "peak-MiB")
-	b.ReportMetric(milliseconds(p.CPU())/float64(len(keys)), "cpu-ms/line")
+	b.ReportMetric(float64(w.server.Peak())/(1<<20), "peak-MiB")
+	b.ReportMetric(milliseconds(w.server.CPU())/float64(len(keys)), "cpu-ms/line")
 	b.ReportMetric(0, "ns/op")
 }
 
-func checkWide(b *testing.B, text []byte, step int) {
-	b.Helper()
+// TestMemoryOfWideLines logs as the benchmark does, through several compactions.
+func TestMemoryOfWideLines(t *testing.T) {
+	const lines = 24
+	folder := t.TempDir()
+	w := newWideRun(t, folder, store.Config{SQLitePath: filepath.Join(folder, "wandb.sqlite")})
+	for range lines {
+		w.log(t)
+	}
+	checkMemory(t, w.server)
+}
+
+// wideRun is a run with wide lines, and the server that it is logged to.
+type wideRun struct {
+	server *serverprocess.Process
+	client http.Client
+	key    string
+	random *rand.Rand
+	lines  int
+}
+
+func newWideRun(tb testing.TB, folder string, db store.Config) *wideRun {
+	tb.Helper()
+	w := &wideRun{random: rand.New(rand.NewPCG(5, 5))} // repeatable
+	tb.Cleanup(w.client.CloseIdleConnections)
+	w.key = furnish(tb, db, 1).Reveal()
+	w.server = start(tb, realServer, folder, db)
+	return w
+}
+
+// log logs a line and asks for the keys.
+func (w *wideRun) log(tb testing.TB) (acknowledged, keys time.Duration) {
+	tb.Helper()
+	body, err := json.Marshal(map[string]any{"files": map[string]any{"wandb-history.jsonl": map[string]any{
+		"offset": w.lines, "content": []string{wideLine(w.random, w.lines)},
+	}}})
+	must(tb, err)
+	sent := time.Now()
+	must(tb, post(tb.Context(), &w.client, w.server.URL+"/files/bench/project/run-0/file_stream", w.key, body))
+	acknowledged = time.Since(sent)
+	query := []byte(`{"query":"{ project(name: \"project\", entityName: \"bench\") { run(name: \"run-0\") { historyKeys } } }"}`)
+	asked := time.Now()
+	answer, err := exchange(tb.Context(), &w.client, w.server.URL+"/graphql", w.key, query)
+	must(tb, err)
+	keys = time.Since(asked)
+	checkWide(tb, answer, w.lines)
+	w.lines++
+	return acknowledged, keys
+}
+
+func checkWide(tb testing.TB, text []byte, step int) {
+	tb.Helper()
 	var found struct {
 		Data struct {
 			Project struct{ Run answer }
 		}
 	}
-	must(b, json.Unmarshal(text, &found))
+	must(tb, json.Unmarshal(text, &found))
 	keys := found.Data.Project.Run.HistoryKeys
 	if len(keys.Keys) != wideNames+1 || keys.LastStep != int64(step) {
-		b.Fatalf("%d keys and step %d, want %d and %d: %.300s", len(keys.Keys), keys.LastStep, wideNames+1, step, text)
+		tb.Fatalf("%d keys and step %d, want %d and %d: %.300s", len(keys.Keys), keys.LastStep, wideNames+1, step, text)
 	}
 	if last := keys.Keys[fmt.Sprintf("layer/%05d/norm", wideNames-1)]; len(last.TypeCounts) != 1 || last.TypeCounts[0].Count != int64(step)+1 {
-		b.Fatalf("the last key has %v", last.TypeCounts)
+		tb.Fatalf("the last key has %v", last.TypeCounts)
 	}
 }
