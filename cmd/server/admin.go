@@ -42,6 +42,13 @@ func (s *settings) open(cmd *cobra.Command) (*store.Store, error) {
 
 // administer runs an action on accounts and prints its result as JSON.
 func (s *settings) administer(action func(ctx context.Context, cmd *cobra.Command, accounts *account.Service) (any, error)) func(*cobra.Command, []string) error {
+	return s.onDatabase(func(ctx context.Context, cmd *cobra.Command, database *store.Store) (any, error) {
+		return action(ctx, cmd, account.New(database, account.Config{Logger: s.Logger}))
+	})
+}
+
+// onDatabase runs an action on the database of a command and prints its result as JSON.
+func (s *settings) onDatabase(action func(ctx context.Context, cmd *cobra.Command, database *store.Store) (any, error)) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) (err error) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), adminTimeout)
 		defer cancel()
@@ -56,7 +63,7 @@ func (s *settings) administer(action func(ctx context.Context, cmd *cobra.Comman
 		if err := database.Prepare(ctx, !s.SkipMigrations); err != nil {
 			return err
 		}
-		result, err := action(ctx, cmd, account.New(database, account.Config{Logger: s.Logger}))
+		result, err := action(ctx, cmd, database)
 		if err != nil {
 			return err
 		}
@@ -96,8 +103,8 @@ func migrateCommand(s *settings) *cobra.Command {
 
 func adminCommand(s *settings) *cobra.Command {
 	root := &cobra.Command{
-		Use: "admin", Short: "Administer accounts and projects; prints JSON",
-		Long: "Administer accounts and projects. The commands work on the server's database, beside a running server, and print JSON.",
+		Use: "admin", Short: "Administer accounts, projects and quotas; prints JSON",
+		Long: "Administer accounts, projects and quotas. The commands work on the server's database, beside a running server, and print JSON.",
 	}
 	user := &cobra.Command{Use: "user", Short: "Create, list, change and delete users"}
 	user.AddCommand(userCreateCommand(s), userListCommand(s), userSetPasswordCommand(s), userDeleteCommand(s), userLinkCommand(s),
@@ -105,7 +112,7 @@ func adminCommand(s *settings) *cobra.Command {
 		userSetActiveCommand(s, "enable", "Let a disabled user's keys and password work again", false))
 	key := &cobra.Command{Use: "key", Short: "Create, list and revoke API keys"}
 	key.AddCommand(keyCreateCommand(s), keyListCommand(s), keyRevokeCommand(s))
-	root.AddCommand(user, key, projectCommand(s), teamCommand(s), orgCommand(s), memberCommand(s), serviceCommand(s))
+	root.AddCommand(user, key, projectCommand(s), quotaCommand(s), teamCommand(s), orgCommand(s), memberCommand(s), serviceCommand(s))
 	return root
 }
 

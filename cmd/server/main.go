@@ -90,6 +90,7 @@ func serveCommand(s *settings) *cobra.Command {
 	f.StringVar(&s.banners, "banners", "", "JSON of the banners that the pages show")
 	f.IntVar(&s.ProxyHops, "proxy-hops", 1, "proxies in front that append to X-Forwarded-For; 0 means that the header is not trusted")
 	f.Float64Var(&s.RateLimit, "rate-limit", 0, "batches of metrics per second that one user may send in the long run, and four times as many GraphQL operations; 0 means no limit")
+	quotaFlag(f, &s.StorageQuota)
 	f.StringSliceVar(&s.DisabledFeatures, "disabled-features", nil, "features of the client's protocol that clients are told this server does not have, should one of them fail a client")
 	f.DurationVar(&s.ShutdownDelay, "shutdown-delay", 0, "how long requests are still accepted after the signal to end")
 	return serve

@@ -13,6 +13,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/quota"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -76,6 +77,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		writeJSON(w, http.StatusConflict, failure{Error: sentence(fault.Message(err)), Hint: hint})
 	case reason == account.ReasonNotFound:
 		writeJSON(w, http.StatusNotFound, failure{Error: "There is no such thing.", Hint: hint})
+	case reason == quota.ReasonInvalid:
+		writeJSON(w, http.StatusUnprocessableEntity, failure{Error: sentence(err.Error()), Field: "quota", Hint: hint})
 	case reason == access.ReasonForbidden:
 		writeJSON(w, http.StatusForbidden, failure{Error: sentence(err.Error()), Hint: hint})
 	case reason == store.ReasonUnavailable:

@@ -65,6 +65,9 @@ type Config struct {
 	// RateLimit is how many batches of metrics per second one user may send in the long run, and four times as many GraphQL
 	// operations. 0 means no limit.
 	RateLimit float64
+	// StorageQuota is how many bytes an entity may store that has no quota of its own: more than that, and it begins no new run.
+	// 0 means any number.
+	StorageQuota int64
 	// DisabledFeatures are features of the client's protocol that clients are told this server does not have: they then ask in
 	// the way of older servers, which is answered as well.
 	DisabledFeatures []string

@@ -44,7 +44,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("DELETE /api/keys/{id}", s.revokeKey)
 	mux.HandleFunc("GET /api/invitation", s.invitation)
 	mux.HandleFunc("POST /api/invitation", s.acceptInvitation)
-	mux.Handle("/api/admin/", s.administered(admin.Handler(admin.Options{Accounts: s.accounts, Host: s.host.String(), Fail: s.fail})))
+	mux.Handle("/api/admin/", s.administered(admin.Handler(admin.Options{Accounts: s.accounts, Quotas: s.quotas, Host: s.host.String(), Fail: s.fail})))
 	mux.Handle("/scim/", s.administered(scim.Handler(scim.Options{Accounts: s.accounts, Host: s.host.String(), Fail: s.fail})))
 	mux.HandleFunc("GET /oidc/auth", s.administrator)
 	mux.HandleFunc("GET /oidc/login", s.beginSignOn)

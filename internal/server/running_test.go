@@ -18,6 +18,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/blob"
+	"github.com/kubewandb/kubewandb/internal/server/quota"
 	"github.com/kubewandb/kubewandb/test/mysql"
 )
 
@@ -28,6 +29,7 @@ type running struct {
 	url, metricsURL string
 	accounts        *account.Service
 	bucket          *blob.Bucket
+	quotas          *quota.Service
 	handler         http.Handler
 	logs            *logs
 }
@@ -119,7 +121,7 @@ func startUnready(t testing.TB, change func(*server.Config)) running {
 			t.Errorf("the server ended with %v", err)
 		}
 	})
-	r := running{url: "http://" + s.Addr().String(), accounts: s.Accounts(), bucket: s.Bucket(), handler: s.Handler(), logs: l}
+	r := running{url: "http://" + s.Addr().String(), accounts: s.Accounts(), bucket: s.Bucket(), quotas: s.Quotas(), handler: s.Handler(), logs: l}
 	if s.MetricsAddr() != nil {
 		r.metricsURL = "http://" + s.MetricsAddr().String()
 	}

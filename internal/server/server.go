@@ -27,6 +27,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/identity"
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
+	"github.com/kubewandb/kubewandb/internal/server/quota"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/internal/version"
@@ -61,6 +62,7 @@ type Server struct {
 	guard     *access.Guard
 	history   *history.Service
 	runs      *run.Service
+	quotas    *quota.Service
 	artifacts *artifact.Service
 	identity  *identity.Provider // nil where nobody vouches for anybody
 	graph     http.Handler
@@ -192,6 +194,9 @@ func (s *Server) MetricsAddr() net.Addr {
 // Accounts gives programs and tests that embed a server its accounts.
 func (s *Server) Accounts() *account.Service { return s.accounts }
 
+// Quotas gives programs and tests that embed a server what entities store and may store.
+func (s *Server) Quotas() *quota.Service { return s.quotas }
+
 // Bucket gives programs and tests that embed a server its objects.
 func (s *Server) Bucket() *blob.Bucket { return s.storage.bucket }
 
@@ -225,6 +230,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	work.Go(func() error { s.ingest.Run(background); return nil })
 	work.Go(func() error { s.history.Run(background); return nil })
 	work.Go(func() error { s.runs.Run(background); return nil })
+	work.Go(func() error { s.quotas.Run(background); return nil })
 	work.Go(func() error { s.watchBucket(background); return nil })
 	group.Go(func() error { return s.prepare(groupCtx) })
 	group.Go(func() error { return s.serveHTTP(groupCtx, s.listener, s.Handler(), s.cfg.ShutdownDelay) })

@@ -11,6 +11,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/identity"
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
+	"github.com/kubewandb/kubewandb/internal/server/quota"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/internal/server/sweep"
@@ -27,14 +28,16 @@ func (s *Server) serve() {
 	s.guard = access.NewGuard(s.store)
 	s.history = history.New(s.store, history.Config{Bucket: history.InBucket(s.storage.bucket), Logger: cfg.Logger, Now: cfg.Now})
 	s.artifacts = artifact.New(s.store, s.guard, s.storage.bucket, artifact.Config{Logger: cfg.Logger, Now: cfg.Now})
+	s.quotas = quota.New(s.store, quota.Config{Default: cfg.StorageQuota, Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now})
 	s.runs = run.New(s.store, run.Config{
-		Guard: s.guard, Histories: s.history, Sweeps: sweep.NewDirectory(s.store), Bucket: s.storage.bucket, Artifacts: s.artifacts,
+		Guard: s.guard, Quotas: s.quotas, Histories: s.history, Sweeps: sweep.NewDirectory(s.store), Bucket: s.storage.bucket, Artifacts: s.artifacts,
 		ExternalURL: s.host.String(), Logger: cfg.Logger, Now: cfg.Now,
 	})
 	s.graph = graph.NewHandler(graph.Options{
 		Services: graph.Services{
 			Accounts: s.accounts, Guard: s.guard, Runs: s.runs, History: s.history,
 			Artifacts: s.artifacts, Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs, History: s.history}),
+			Quotas: s.quotas,
 		},
 		DisabledFeatures: cfg.DisabledFeatures, Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
 	})

@@ -24,7 +24,7 @@ func projectOf(row store.Project) Project {
 // Projects calls visit with every project of an entity, newest first.
 func (s *Service) Projects(ctx context.Context, entity string, visit func(Project) error) error {
 	const page = 500
-	owner, err := s.owner(ctx, entity)
+	owner, err := s.Entity(ctx, entity)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (s *Service) Projects(ctx context.Context, entity string, visit func(Projec
 
 // ProjectByName finds a project of an entity.
 func (s *Service) ProjectByName(ctx context.Context, entity, name string) (Project, error) {
-	owner, err := s.owner(ctx, entity)
+	owner, err := s.Entity(ctx, entity)
 	if err != nil {
 		return Project{}, err
 	}
@@ -68,8 +68,8 @@ func (s *Service) DeleteProject(ctx context.Context, p Project) error {
 	return err
 }
 
-// owner finds an entity, also one whose user was deleted.
-func (s *Service) owner(ctx context.Context, name string) (store.Entity, error) {
+// Entity finds an entity by its name, also one whose user was deleted.
+func (s *Service) Entity(ctx context.Context, name string) (store.Entity, error) {
 	entity, err := s.store.EntityByName(ctx, fold(name))
 	if err == nil && entity.Retired() {
 		err = store.ErrNotFound

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/quota"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -18,6 +19,7 @@ const maxBody = 64 << 10
 // Options set up a Handler.
 type Options struct {
 	Accounts *account.Service
+	Quotas   *quota.Service
 	// Host is the external URL, for the links of invitations.
 	Host string
 	// Fail answers with an error of the rules.
@@ -50,6 +52,11 @@ func Handler(o Options) http.Handler {
 		"POST /api/admin/teams/{name}/service-accounts":             a.ofTeam(a.createService),
 		"GET /api/admin/entities/{entity}/projects":                 a.projects,
 		"DELETE /api/admin/entities/{entity}/projects/{name}":       a.deleteProject,
+		"GET /api/admin/quotas":                                     a.quotas,
+		"GET /api/admin/entities/{entity}/quota":                    a.ofEntity(a.quota),
+		"PUT /api/admin/entities/{entity}/quota":                    a.ofEntity(a.setQuota),
+		"DELETE /api/admin/entities/{entity}/quota":                 a.ofEntity(a.unsetQuota),
+		"POST /api/admin/entities/{entity}/measurements":            a.ofEntity(a.measure),
 		"GET /api/admin/organizations":                              a.organizations,
 		"POST /api/admin/organizations":                             a.createOrganization,
 		"GET /api/admin/organizations/{name}":                       a.ofOrganization(a.organization),

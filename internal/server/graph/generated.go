@@ -421,6 +421,7 @@ type ComplexityRoot struct {
 		PrivateOnly          func(childComplexity int) int
 		ReadOnly             func(childComplexity int) int
 		ReadOnlyAdmin        func(childComplexity int) int
+		Storage              func(childComplexity int) int
 		StorageBytes         func(childComplexity int) int
 		User                 func(childComplexity int) int
 		XxhashDigestsEnabled func(childComplexity int) int
@@ -447,6 +448,15 @@ type ComplexityRoot struct {
 		PhotoURL    func(childComplexity int) int
 		Role        func(childComplexity int) int
 		Username    func(childComplexity int) int
+	}
+
+	EntityStorage struct {
+		ArtifactsBytes func(childComplexity int) int
+		FilesBytes     func(childComplexity int) int
+		HistoryBytes   func(childComplexity int) int
+		MeasuredAt     func(childComplexity int) int
+		QuotaBytes     func(childComplexity int) int
+		UsedBytes      func(childComplexity int) int
 	}
 
 	File struct {
@@ -996,6 +1006,7 @@ type EntityResolver interface {
 	EntityType(ctx context.Context, obj *model.Entity) (*string, error)
 
 	StorageBytes(ctx context.Context, obj *model.Entity) (int64, error)
+	Storage(ctx context.Context, obj *model.Entity) (*model.EntityStorage, error)
 
 	Members(ctx context.Context, obj *model.Entity) ([]*model.EntityMember, error)
 	Organization(ctx context.Context, obj *model.Entity) (*model.Organization, error)
@@ -2499,6 +2510,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Entity.ReadOnlyAdmin(childComplexity), true
+	case "Entity.storage":
+		if e.ComplexityRoot.Entity.Storage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Entity.Storage(childComplexity), true
 	case "Entity.storageBytes":
 		if e.ComplexityRoot.Entity.StorageBytes == nil {
 			break
@@ -2604,6 +2621,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EntityMember.Username(childComplexity), true
+
+	case "EntityStorage.artifactsBytes":
+		if e.ComplexityRoot.EntityStorage.ArtifactsBytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityStorage.ArtifactsBytes(childComplexity), true
+	case "EntityStorage.filesBytes":
+		if e.ComplexityRoot.EntityStorage.FilesBytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityStorage.FilesBytes(childComplexity), true
+	case "EntityStorage.historyBytes":
+		if e.ComplexityRoot.EntityStorage.HistoryBytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityStorage.HistoryBytes(childComplexity), true
+	case "EntityStorage.measuredAt":
+		if e.ComplexityRoot.EntityStorage.MeasuredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityStorage.MeasuredAt(childComplexity), true
+	case "EntityStorage.quotaBytes":
+		if e.ComplexityRoot.EntityStorage.QuotaBytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityStorage.QuotaBytes(childComplexity), true
+	case "EntityStorage.usedBytes":
+		if e.ComplexityRoot.EntityStorage.UsedBytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityStorage.UsedBytes(childComplexity), true
 
 	case "File.digest":
 		if e.ComplexityRoot.File.Digest == nil {
@@ -5952,6 +6006,8 @@ func (ec *executionContext) childFields_Entity(ctx context.Context, field graphq
 		return ec.fieldContext_Entity_privateOnly(ctx, field)
 	case "storageBytes":
 		return ec.fieldContext_Entity_storageBytes(ctx, field)
+	case "storage":
+		return ec.fieldContext_Entity_storage(ctx, field)
 	case "codeSavingEnabled":
 		return ec.fieldContext_Entity_codeSavingEnabled(ctx, field)
 	case "defaultAccess":
@@ -6016,6 +6072,24 @@ func (ec *executionContext) childFields_EntityMember(ctx context.Context, field 
 		return ec.fieldContext_EntityMember_apiKey(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EntityMember", field.Name)
+}
+
+func (ec *executionContext) childFields_EntityStorage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "usedBytes":
+		return ec.fieldContext_EntityStorage_usedBytes(ctx, field)
+	case "filesBytes":
+		return ec.fieldContext_EntityStorage_filesBytes(ctx, field)
+	case "artifactsBytes":
+		return ec.fieldContext_EntityStorage_artifactsBytes(ctx, field)
+	case "historyBytes":
+		return ec.fieldContext_EntityStorage_historyBytes(ctx, field)
+	case "quotaBytes":
+		return ec.fieldContext_EntityStorage_quotaBytes(ctx, field)
+	case "measuredAt":
+		return ec.fieldContext_EntityStorage_measuredAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EntityStorage", field.Name)
 }
 
 func (ec *executionContext) childFields_File(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -14427,6 +14501,38 @@ func (ec *executionContext) fieldContext_Entity_storageBytes(_ context.Context, 
 	return graphql.NewScalarFieldContext("Entity", field, true, true, "Int64")
 }
 
+func (ec *executionContext) _Entity_storage(ctx context.Context, field graphql.CollectedField, obj *model.Entity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Entity_storage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Entity().Storage(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EntityStorage) graphql.Marshaler {
+			return ec.marshalOEntityStorage2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐEntityStorage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Entity_storage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Entity",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EntityStorage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Entity_codeSavingEnabled(ctx context.Context, field graphql.CollectedField, obj *model.Entity) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14985,6 +15091,144 @@ func (ec *executionContext) _EntityMember_apiKey(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_EntityMember_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("EntityMember", field, false, false, "String")
+}
+
+func (ec *executionContext) _EntityStorage_usedBytes(ctx context.Context, field graphql.CollectedField, obj *model.EntityStorage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityStorage_usedBytes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UsedBytes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EntityStorage_usedBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EntityStorage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _EntityStorage_filesBytes(ctx context.Context, field graphql.CollectedField, obj *model.EntityStorage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityStorage_filesBytes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FilesBytes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EntityStorage_filesBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EntityStorage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _EntityStorage_artifactsBytes(ctx context.Context, field graphql.CollectedField, obj *model.EntityStorage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityStorage_artifactsBytes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactsBytes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EntityStorage_artifactsBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EntityStorage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _EntityStorage_historyBytes(ctx context.Context, field graphql.CollectedField, obj *model.EntityStorage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityStorage_historyBytes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HistoryBytes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EntityStorage_historyBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EntityStorage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _EntityStorage_quotaBytes(ctx context.Context, field graphql.CollectedField, obj *model.EntityStorage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityStorage_quotaBytes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QuotaBytes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOInt642ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EntityStorage_quotaBytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EntityStorage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _EntityStorage_measuredAt(ctx context.Context, field graphql.CollectedField, obj *model.EntityStorage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityStorage_measuredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MeasuredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EntityStorage_measuredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EntityStorage", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _File_id(ctx context.Context, field graphql.CollectedField, obj *model.File) (ret graphql.Marshaler) {
@@ -32967,6 +33211,12 @@ func (ec *executionContext) _Entity(ctx context.Context, sel ast.SelectionSet, o
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Entity_storageBytes(ctx, field, obj)
 				})
+		case "storage":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Entity_storage(ctx, field, obj)
+				})
 		case "codeSavingEnabled":
 			out.Values[i] = ec._Entity_codeSavingEnabled(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -33162,6 +33412,64 @@ func (ec *executionContext) _EntityMember(ctx context.Context, sel ast.Selection
 			}
 		case "apiKey":
 			out.Values[i] = ec._EntityMember_apiKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var entityStorageImplementors = []string{"EntityStorage"}
+
+func (ec *executionContext) _EntityStorage(ctx context.Context, sel ast.SelectionSet, obj *model.EntityStorage) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, entityStorageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EntityStorage")
+		case "usedBytes":
+			out.Values[i] = ec._EntityStorage_usedBytes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "filesBytes":
+			out.Values[i] = ec._EntityStorage_filesBytes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "artifactsBytes":
+			out.Values[i] = ec._EntityStorage_artifactsBytes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "historyBytes":
+			out.Values[i] = ec._EntityStorage_historyBytes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "quotaBytes":
+			out.Values[i] = ec._EntityStorage_quotaBytes(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "measuredAt":
+			out.Values[i] = ec._EntityStorage_measuredAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -39137,6 +39445,13 @@ func (ec *executionContext) marshalOEntityConnection2ᚖgithubᚗcomᚋkubewandb
 		return graphql.Null
 	}
 	return ec._EntityConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOEntityStorage2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐEntityStorage(ctx context.Context, sel ast.SelectionSet, v *model.EntityStorage) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._EntityStorage(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOFile2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐFile(ctx context.Context, sel ast.SelectionSet, v *model.File) graphql.Marshaler {

@@ -5,6 +5,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/artifact"
 	"github.com/kubewandb/kubewandb/internal/server/history"
+	"github.com/kubewandb/kubewandb/internal/server/quota"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/sweep"
 )
@@ -17,6 +18,8 @@ type Services struct {
 	History   *history.Service
 	Artifacts *artifact.Service
 	Sweeps    *sweep.Service
+	// Quotas may be nil, where nothing is measured.
+	Quotas *quota.Service
 }
 
 // Resolver is where resolvers find what they ask.

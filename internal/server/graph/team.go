@@ -39,6 +39,26 @@ func (r *Resolver) sees(ctx context.Context, entity *model.Entity) (bool, error)
 	return err == nil, err
 }
 
+func (r *Resolver) storageOf(ctx context.Context, entity *model.Entity) (*model.EntityStorage, error) {
+	if ok, err := r.sees(ctx, entity); !ok || r.Quotas == nil {
+		return nil, err
+	}
+	usage, err := r.Quotas.Of(ctx, entity.Row.ID)
+	if err != nil {
+		return nil, err
+	}
+	shown := &model.EntityStorage{
+		UsedBytes: usage.Used(), FilesBytes: usage.Files, ArtifactsBytes: usage.Artifacts, HistoryBytes: usage.History,
+	}
+	if usage.Quota > 0 {
+		shown.QuotaBytes = &usage.Quota
+	}
+	if !usage.MeasuredAt.IsZero() {
+		shown.MeasuredAt = &usage.MeasuredAt
+	}
+	return shown, nil
+}
+
 func (r *Resolver) members(ctx context.Context, entity *model.Entity) ([]*model.EntityMember, error) {
 	if ok, err := r.sees(ctx, entity); !ok {
 		return []*model.EntityMember{}, err

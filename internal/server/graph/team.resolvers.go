@@ -26,6 +26,10 @@ func (r *entityResolver) StorageBytes(ctx context.Context, obj *model.Entity) (i
 	return r.Accounts.StorageBytes(ctx, obj.Row.ID)
 }
 
+func (r *entityResolver) Storage(ctx context.Context, obj *model.Entity) (*model.EntityStorage, error) {
+	return r.storageOf(ctx, obj)
+}
+
 func (r *entityResolver) Members(ctx context.Context, obj *model.Entity) ([]*model.EntityMember, error) {
 	return r.members(ctx, obj)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/access"
+	"github.com/kubewandb/kubewandb/internal/server/quota"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -50,6 +51,8 @@ type Config struct {
 	Sweeps    Sweeps
 	// Artifacts may be nil where there are none.
 	Artifacts Artifacts
+	// Quotas may be nil, where an entity may store any number of bytes.
+	Quotas *quota.Service
 	// Bucket keeps the bytes of files.
 	Bucket Bucket
 	// ExternalURL is where clients reach this server.

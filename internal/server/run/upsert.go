@@ -48,6 +48,7 @@ type Upserted struct {
 func (s *Service) Upsert(ctx context.Context, u Upsert) (Upserted, error) {
 	place, key, err := s.placeOf(ctx, u)
 	if err != nil {
+		s.Refused(ctx, err)
 		return Upserted{}, err
 	}
 	change, err := s.change(ctx, place, u)
@@ -59,6 +60,7 @@ func (s *Service) Upsert(ctx context.Context, u Upsert) (Upserted, error) {
 		return Upserted{}, deleted(u, err)
 	}
 	if err != nil {
+		s.Refused(ctx, err)
 		return Upserted{}, missing(err, "run "+u.Name)
 	}
 	if err := s.fork(ctx, &changed); err != nil {
@@ -81,7 +83,7 @@ func (s *Service) placeOf(ctx context.Context, u Upsert) (access.Place, store.Ru
 	}
 	place, err := s.Guard.Project(ctx, u.Entity, u.Project, access.Write)
 	if access.IsNotFound(err) {
-		if err := s.outlived(ctx, u); err != nil {
+		if err := s.mayBegin(ctx, u); err != nil {
 			return access.Place{}, store.RunKey{}, err
 		}
 		place, _, err = s.EnsureProject(ctx, NewProject{Entity: u.Entity, Name: u.Project})
@@ -89,18 +91,28 @@ func (s *Service) placeOf(ctx context.Context, u Upsert) (access.Place, store.Ru
 	return place, store.RunKey{ProjectID: place.Project.ID, Name: store.Text(u.Name)}, err
 }
 
-// outlived refuses to make a project again for a process whose run went with it.
-func (s *Service) outlived(ctx context.Context, u Upsert) error {
+// mayBegin refuses to make a project again for a process whose run went with it, and to make one for a run that its entity
+// has no room for.
+func (s *Service) mayBegin(ctx context.Context, u Upsert) error {
 	entity, err := s.Guard.Entity(ctx, u.Entity, access.Write)
 	if err != nil {
 		return err
 	}
 	died, err := s.store.RunDied(ctx, entity.ID, store.Text(u.Project), store.Text(u.Name))
-	if err == nil && u.outlived(died) {
+	if err != nil {
+		return err
+	}
+	if u.outlived(died) {
 		return deleted(u, store.ErrRunDeleted)
 	}
-	return err
+	return s.Room(ctx, entity.ID)
 }
+
+// Room fails with a quota.ExceededError where an entity has no room for another run.
+func (s *Service) Room(ctx context.Context, entity store.ID) error { return s.Quotas.Room(ctx, entity) }
+
+// Refused counts and logs what Room failed with, where somebody was answered with it.
+func (s *Service) Refused(ctx context.Context, err error) { s.Quotas.Refused(ctx, err) }
 
 // outlived tells whether this comes from a process that began before its run was deleted, or may have.
 func (u Upsert) outlived(died store.Micros) bool {
@@ -142,6 +154,8 @@ type change struct {
 	// call is a hash of everything that a process asks for; nil where a person does.
 	call []byte
 	name func(number int64) string
+	// room is an error where an entity that stores so much begins no new run; nil where every one does.
+	room func(store.EntityStorage) error
 	now  time.Time
 }
 
@@ -150,7 +164,7 @@ func (s *Service) change(ctx context.Context, place access.Place, u Upsert) (cha
 	if err != nil {
 		return change{}, err
 	}
-	c := change{Upsert: u, user: place.User.ID, call: call, name: displayName, now: s.Now()}
+	c := change{Upsert: u, user: place.User.ID, call: call, name: displayName, room: s.Quotas.Check, now: s.Now()}
 	if u.State != nil && *u.State != "" {
 		state, err := ParseState(*u.State)
 		if err != nil {
@@ -224,12 +238,27 @@ func (c *change) plan(before store.RunBefore) (store.RunAfter, error) {
 		if c.outlived(before.DiedAt) {
 			return after, store.ErrRunDeleted
 		}
+		if err := c.fits(before); err != nil {
+			return after, err
+		}
 		c.begin(&after, before.Number)
 	} else if err := c.again(&after, before); err != nil || after.Skip {
 		return after, err
 	}
 	c.set(&after)
 	return after, nil
+}
+
+// fits refuses a new run where its entity has no room for one.
+func (c *change) fits(before store.RunBefore) error {
+	if c.room == nil || before.Storage == nil {
+		return nil
+	}
+	storage, err := before.Storage()
+	if err != nil {
+		return err
+	}
+	return c.room(storage)
 }
 
 // echo is how long after a request copies of it are still on their way: clients and what stands between give up after a

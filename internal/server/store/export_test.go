@@ -62,3 +62,13 @@ func (s *Store) Newer(ctx context.Context, applied, level, readableBy int64, sta
 	_, err := db.NewInsert().Model(&schemaLevel{Level: level, ReadableBy: readableBy}).Ignore().Exec(ctx)
 	return err
 }
+
+// Insert writes rows as they are.
+func (s *Store) Insert(ctx context.Context, rows ...any) error {
+	for _, row := range rows {
+		if _, err := s.pools.Load().write.NewInsert().Model(row).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -38,6 +38,8 @@ type RunBefore struct {
 	Number int64
 	// Config reads the stored config; nil for none.
 	Config func() ([]byte, error)
+	// Storage reads what the entity of a run that does not exist yet stores and may store; nil where the run exists.
+	Storage func() (EntityStorage, error)
 	// Called reads when the run was asked for the same before, by its hash; 0 for never, or too long ago.
 	Called func(hash []byte) (Micros, error)
 }
@@ -215,7 +217,8 @@ func newRun(ctx context.Context, tx bun.Tx, key RunKey) (RunBefore, error) {
 	died, err := runDied(ctx, tx, project.EntityID, project.Name, key.Name)
 	return RunBefore{
 		Number: project.RunCount, DiedAt: died,
-		Config: func() ([]byte, error) { return nil, nil }, Called: func([]byte) (Micros, error) { return 0, nil },
+		Storage: func() (EntityStorage, error) { return entityStorage(ctx, tx, project.EntityID) },
+		Config:  func() ([]byte, error) { return nil, nil }, Called: func([]byte) (Micros, error) { return 0, nil },
 	}, err
 }
 

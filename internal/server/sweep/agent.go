@@ -59,11 +59,18 @@ func (s *Service) Heartbeat(ctx context.Context, place access.Place, agent store
 		return "", err
 	}
 	p := decide(facts{state: sweep.State, active: active, open: open})
+	full := s.room(ctx, place, p)
+	if full != nil {
+		p.offer = nil
+	}
 	if err := s.record(ctx, agent, p); err != nil {
 		return "", err
 	}
-	commands, err := s.commands(ctx, place, agent, sweep, cfg, p)
+	commands, err := s.commands(ctx, place, agent, sweep, cfg, p, full)
 	if err != nil {
+		if full != nil && errors.Is(err, full) {
+			s.runs.Refused(ctx, err)
+		}
 		return "", err
 	}
 	text, err := json.Marshal(commands)
@@ -71,6 +78,15 @@ func (s *Service) Heartbeat(ctx context.Context, place access.Place, agent store
 		return "", fmt.Errorf("encode the agent's commands: %w", err)
 	}
 	return string(text), nil
+}
+
+// room fails where a plan begins a run that the entity has no room for. The agent asks again until there is some, so that
+// nothing may be drawn or offered before: what is offered a few times and never starts counts as lost.
+func (s *Service) room(ctx context.Context, place access.Place, p plan) error {
+	if p.draw || p.offer != nil && p.offer.RunID == 0 {
+		return s.runs.Room(ctx, place.Entity.ID)
+	}
+	return nil
 }
 
 // parseRunState reads {"name": true}; entries that are false do not run.
@@ -110,7 +126,9 @@ func (s *Service) record(ctx context.Context, agent store.SweepAgent, p plan) er
 	return nil
 }
 
-func (s *Service) commands(ctx context.Context, place access.Place, agent store.SweepAgent, sweep store.Sweep, cfg Config, p plan) ([]command, error) {
+// commands is what an agent does next. Where full is an error, no new run begins; an agent of which nothing more is wanted
+// hears that all the same.
+func (s *Service) commands(ctx context.Context, place access.Place, agent store.SweepAgent, sweep store.Sweep, cfg Config, p plan, full error) ([]command, error) {
 	switch {
 	case p.stop != "":
 		return []command{{Type: "stop", RunID: p.stop}}, nil
@@ -119,9 +137,9 @@ func (s *Service) commands(ctx context.Context, place access.Place, agent store.
 	case p.offer != nil:
 		return s.start(ctx, place, sweep, cfg, p.offer.SweepSuggestion)
 	case !p.draw:
-		return []command{}, nil
+		return []command{}, full
 	}
-	suggestion, err := s.draw(ctx, agent, sweep, cfg)
+	suggestion, err := s.draw(ctx, agent, sweep, cfg, full)
 	switch {
 	case errors.Is(err, store.ErrExhausted):
 		return []command{{Type: "exit"}}, nil
@@ -150,7 +168,8 @@ func (s *Service) start(ctx context.Context, place access.Place, sweep store.Swe
 	return []command{runCommand(cfg, suggestion)}, nil
 }
 
-func (s *Service) draw(ctx context.Context, agent store.SweepAgent, sweep store.Sweep, cfg Config) (store.SweepSuggestion, error) {
+// draw gives the agent something to run. It fails with full, where that is an error, in place of making something new.
+func (s *Service) draw(ctx context.Context, agent store.SweepAgent, sweep store.Sweep, cfg Config, full error) (store.SweepSuggestion, error) {
 	var promising []float64
 	if cfg.Method == Bayes {
 		observations, err := s.observations(ctx, sweep, cfg.Metric)
@@ -163,10 +182,16 @@ func (s *Service) draw(ctx context.Context, agent store.SweepAgent, sweep store.
 	d := store.Draw{
 		Sweep: sweep.ID, Agent: agent.ID, At: store.At(s.now()), Limit: cfg.Limit(),
 		Stale: store.At(s.now().Add(-agentTimeout)), RunName: name,
-		Args: func(draw int64) ([]byte, error) { return next(cfg, sweep.ID, draw, promising), nil },
+		Args: func(draw int64) ([]byte, error) { return next(cfg, sweep.ID, draw, promising), full },
 	}
 	if cfg.Local {
-		d.Schedule = func(sweep store.Sweep) (store.Scheduled, error) { return takeScheduled(sweep, name) }
+		d.Schedule = func(sweep store.Sweep) (store.Scheduled, error) {
+			wanted, err := takeScheduled(sweep, name)
+			if err == nil && wanted.Args != nil {
+				err = full
+			}
+			return wanted, err
+		}
 	}
 	return s.store.Draw(ctx, d)
 }

@@ -35,6 +35,10 @@ const (
 type RunService interface {
 	// CreatePending makes a run that waits for its process, and does nothing where it exists.
 	CreatePending(ctx context.Context, place access.Place, p Pending) error
+	// Room fails where an entity may begin no new run.
+	Room(ctx context.Context, entity store.ID) error
+	// Refused hears what Room failed with, where an agent was answered with it.
+	Refused(ctx context.Context, err error)
 	// Fail ends a run that never started.
 	Fail(ctx context.Context, run store.ID) error
 	// Observations returns runs with what they say about a metric; those that are over without it are left out.

@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +24,9 @@ type runs struct {
 	mu      sync.Mutex
 	pending map[string]sweep.Pending
 	err     error
+	// full is what there is no room with.
+	full    error
+	refused int
 }
 
 func (r *runs) CreatePending(_ context.Context, _ access.Place, p sweep.Pending) error {
@@ -40,6 +44,10 @@ func (*runs) Observations(context.Context, []store.RunLive, string) ([]sweep.Obs
 }
 
 func (*runs) Values(context.Context, store.ID, string) ([]float64, error) { return nil, nil }
+
+func (r *runs) Refused(context.Context, error) { r.refused++ }
+
+func (r *runs) Room(context.Context, store.ID) error { return r.full }
 
 func (*runs) Stop(context.Context, store.ID) error { return nil }
 
@@ -238,6 +246,45 @@ func TestWhatADeadAgentNeverStartedGoesToAnother(t *testing.T) {
 }
 
 // Eight agents on two replicas share a grid: each point is run once.
+// An agent that asks while there is no room asks again, and then gets every point: none counts as lost meanwhile.
+func TestAnAgentWaitsForRoom(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		scene := newScene(t, s)
+		full := errors.New("no room")
+		a := scene.agent(t, scene.create(t, grid))
+		waits := func(active ...string) {
+			t.Helper()
+			for range 5 {
+				if got, err := a.beat(t.Context(), active...); !errors.Is(err, full) {
+					t.Fatalf("without room the agent is told %+v, %v", got, err)
+				}
+			}
+		}
+		points := map[string]bool{}
+		for i := range 4 {
+			scene.runs.full = full
+			waits()
+			scene.runs.full = nil
+			run := a.told(t, "run")
+			if i == 1 { // its answer was lost
+				scene.runs.full = full
+				waits()
+				scene.runs.full = nil
+				if again := a.told(t, "run"); again.RunID != run.RunID {
+					t.Errorf("told of %s, then of %s", run.RunID, again.RunID)
+				}
+			}
+			scene.runs.full = full
+			a.told(t, "wait", run.RunID) // what it has goes on
+			points[string(run.Args)] = true
+		}
+		if len(points) != 4 || scene.runs.refused != 25 {
+			t.Errorf("%d points, %d refusals", len(points), scene.runs.refused)
+		}
+		a.told(t, "exit") // nothing is left that there could be no room for
+	})
+}
+
 func TestNoPointIsGivenTwiceAndNoneIsSkipped(t *testing.T) {
 	storetest.EachConfig(t, func(t *testing.T, cfg store.Config) {
 		one := newScene(t, storetest.Open(t, cfg))

@@ -559,6 +559,18 @@ type EntityMember struct {
 	APIKey *string `json:"apiKey,omitempty"`
 }
 
+// What an entity stored, in bytes, when that was last measured, and what it may store.
+type EntityStorage struct {
+	UsedBytes      int64 `json:"usedBytes"`
+	FilesBytes     int64 `json:"filesBytes"`
+	ArtifactsBytes int64 `json:"artifactsBytes"`
+	HistoryBytes   int64 `json:"historyBytes"`
+	// Null where there is no limit.
+	QuotaBytes *int64 `json:"quotaBytes,omitempty"`
+	// Null where nothing was measured yet.
+	MeasuredAt *time.Time `json:"measuredAt,omitempty"`
+}
+
 type FileEdge struct {
 	Node   *File  `json:"node,omitempty"`
 	Cursor string `json:"cursor"`
