@@ -33,6 +33,19 @@ const drawn = (charts: number) => async (page: Page) => {
 };
 
 const signedOut = () => applicationMock({ ...settledApplication(), signedIn: null });
+/** Ada stores so many GiB, and may store others. */
+const storing = (used: number, quota: number | null = 500) => () => {
+  const state = settledApplication();
+  const gib = 2 ** 30;
+  state.world.storage = {
+    filesBytes: 40 * gib,
+    artifactsBytes: (used - 41) * gib,
+    historyBytes: gib,
+    quotaBytes: quota === null ? null : quota * gib,
+    measuredAt: new Date().toISOString(),
+  };
+  return applicationMock(state);
+};
 const consoleIn = (change: Partial<ReturnType<typeof consoleState>>) => () => consoleMock({ ...consoleState(), ...change });
 
 export const scenarios: Scenario[] = [
@@ -73,6 +86,9 @@ export const scenarios: Scenario[] = [
   { name: "app-home", site: "app", path: "/", mock: applicationMock, act: (page) => page.getByRole("link", { name: "mnist" }).waitFor() },
   { name: "app-quickstart", site: "app", path: "/quickstart", mock: applicationMock, act: heading("Quickstart") },
   { name: "app-projects", site: "app", path: "/ada/projects", mock: applicationMock, act: (page) => page.getByRole("link", { name: "mnist" }).waitFor() },
+  { name: "app-projects-quota-near", site: "app", path: "/ada/projects", mock: storing(480), act: (page) => page.getByText("nearly used up").waitFor() },
+  { name: "app-projects-quota-full", site: "app", path: "/ada/projects", mock: storing(512), act: (page) => page.getByText("no new run begins").waitFor() },
+  { name: "app-projects-quota-none", site: "app", path: "/ada/projects", mock: storing(480, null), act: (page) => page.getByText("480 GiB stored").waitFor() },
   { name: "app-runs", site: "app", path: "/ada/mnist/workspace", mock: applicationMock, act: drawn(2), dialog: true },
   {
     name: "app-runs-filter",

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytes, counted, duration, short, shortText, ticks } from "./number.ts";
+import { binaryBytes, bytes, counted, duration, short, shortText, ticks } from "./number.ts";
 
 test.each([
   [0, "0"],
@@ -52,5 +52,6 @@ test.each([
 
 test("sizes and counts carry their units", () => {
   expect([bytes(0), bytes(999), bytes(1_500), bytes(2_340_000_000)]).toEqual(["0 B", "999 B", "1.5 kB", "2.34 GB"]);
+  expect([0, 999, 1000, 1536, 500 * 2 ** 30, 1000 * 2 ** 30, 2 ** 63].map(binaryBytes)).toEqual(["0 B", "999 B", "0.977 KiB", "1.5 KiB", "500 GiB", "0.977 TiB", "8 EiB"]);
   expect([counted(1, "run"), counted(12_345, "run")]).toEqual(["1 run", "12,345 runs"]);
 });

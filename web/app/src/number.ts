@@ -66,6 +66,14 @@ export function bytes(size: number): string {
   return `${Number((size / 1000 ** power).toPrecision(3))} ${units[power - 1] ?? ""}`;
 }
 
+/** "1.5 GiB": powers of 1024, as quotas are set. */
+export function binaryBytes(size: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+  let power = 0;
+  while (power < units.length - 1 && Math.abs(size) / 1024 ** power >= 999.5) power++;
+  return `${Number((size / 1024 ** power).toPrecision(3))} ${units[power] ?? ""}`;
+}
+
 /** "1 h 5 min": how long something took, in its two largest units. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return "–";

@@ -74,6 +74,32 @@ test("a failed revocation keeps the dialog and says why", async () => {
   expect(await screen.findByRole("alert")).toHaveTextContent("There is no such key.");
 });
 
+test.each([
+  ["most of the quota is free", 100, 500, /^100 GiB of 500 GiB stored \(20 %\)$/],
+  ["the quota is nearly used up", 450, 500, /^450 GiB of 500 GiB stored \(90 %\)\. The quota is nearly used up;/],
+  ["the quota is used up", 500, 500, /^500 GiB of 500 GiB stored \(100 %\)\. The quota is used up: no new run begins/],
+  ["there is no quota", 100, null, /^100 GiB stored$/],
+])("above the projects stands what is stored where %s", async (_, used, quota, words) => {
+  const state = settledApplication();
+  const gib = 2 ** 30;
+  const measuredAt = new Date().toISOString();
+  state.world.storage = { filesBytes: gib, artifactsBytes: (used - 3) * gib, historyBytes: 2 * gib, quotaBytes: quota === null ? null : quota * gib, measuredAt };
+  serve(applicationMock(state));
+  open(routes, "/ada/projects");
+  expect(await screen.findByText(words)).toBeInTheDocument();
+  expect(screen.getByRole("region", { name: "Storage" })).toHaveTextContent(`Files 1 GiB, artifacts ${used - 3} GiB, history 2 GiB; measured just now`);
+  await expectAccessible();
+});
+
+test("nothing stands there that was not measured, or that is not for the reader", async () => {
+  const state = settledApplication();
+  state.world.storage = undefined;
+  serve(applicationMock(state));
+  open(routes, "/ada/projects");
+  await screen.findByRole("link", { name: "mnist" });
+  expect(screen.queryByRole("region", { name: "Storage" })).toBeNull();
+});
+
 test("settings show the profile and change the colours", async () => {
   serve(applicationMock());
   const { user } = open(routes, "/settings");

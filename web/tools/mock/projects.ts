@@ -17,6 +17,11 @@ export function queryRoot(world: World, viewer: string) {
         world.projects.filter((project) => project.entityName === entityName).map((project) => projectOf(world, project)),
         { first, after },
       ),
+    entity: ({ name }: Arguments) => {
+      const { storage } = world;
+      if (name !== viewer) return null;
+      return { storage: storage ? { ...storage, usedBytes: storage.filesBytes + storage.artifactsBytes + storage.historyBytes } : null };
+    },
     project: ({ name, entityName }: Arguments) => {
       const found = world.projects.find((project) => project.name === name && project.entityName === entityName);
       return found && projectOf(world, found);

@@ -53,6 +53,15 @@ export interface MockVersion {
   files: MockFile[];
 }
 
+/** What an entity stores and may store. */
+export interface MockStorage {
+  filesBytes: number;
+  artifactsBytes: number;
+  historyBytes: number;
+  quotaBytes: number | null;
+  measuredAt: string | null;
+}
+
 export interface MockProject {
   id: string;
   name: string;
@@ -71,6 +80,8 @@ export interface World {
   /** The time now, in milliseconds; tests move it. */
   now: () => number;
   projects: MockProject[];
+  /** What "ada" stores; nothing was measured where it is left out. */
+  storage?: MockStorage;
 }
 
 const day = 86_400_000;
@@ -82,6 +93,7 @@ export function exampleWorld(start = Date.now(), now: () => number = Date.now): 
   const runs = Array.from({ length: 121 }, (_, index) => exampleRun(121 - index, start));
   const world: World = {
     now,
+    storage: { filesBytes: 9.4e9, artifactsBytes: 212e9, historyBytes: 1.31e9, quotaBytes: 500 * 2 ** 30, measuredAt: new Date(start - 90_000).toISOString() },
     projects: [
       {
         id: "UHJvamVjdDox",

@@ -38,6 +38,22 @@ export const projectsOperation = operation<{ models: Connection<Project> | null 
 export const teamsOperation = operation<{ viewer: { entity: string | null; teams: Connection<{ name: string }> | null } | null }>(`
   query Viewer { viewer { entity teams { edges { node { name } } pageInfo { endCursor hasNextPage } } } }`);
 
+/** What an entity stored when that was last measured, in bytes, and what it may store. */
+export interface Storage {
+  usedBytes: number;
+  filesBytes: number;
+  artifactsBytes: number;
+  historyBytes: number;
+  /** Null where there is no limit. */
+  quotaBytes: number | null;
+  measuredAt: string | null;
+}
+
+export const storageOperation = operation<{ entity: { storage: Storage | null } | null }, { entity: string }>(`
+  query EntityStorage($entity: String) {
+    entity(name: $entity) { storage { usedBytes filesBytes artifactsBytes historyBytes quotaBytes measuredAt } }
+  }`);
+
 /** A project as its settings show it. */
 export interface ProjectSettings {
   id: string;
@@ -96,6 +112,15 @@ export const recentQuery = queryOptions({
     return { entities, projects: projects.slice(0, recentProjects) };
   },
 });
+
+/** Null for who does not belong to the entity. */
+export function storageQuery(entity: string) {
+  return queryOptions({
+    queryKey: ["storage", entity],
+    queryFn: ({ signal }) => ask(storageOperation, { entity }, signal).then(({ entity: found }) => found?.storage ?? null),
+    staleTime: 60_000,
+  });
+}
 
 export function projectsQuery(entity: string, count = 50) {
   return infiniteQueryOptions({

@@ -6,6 +6,7 @@ import { projectsQuery } from "../data/project.ts";
 import { nodesOf } from "../graphql.ts";
 import { More } from "../parts/more.tsx";
 import { ProjectTable } from "../parts/projecttable.tsx";
+import { StorageUse } from "../parts/storage.tsx";
 import { site } from "../site.ts";
 
 /** The projects of one entity. */
@@ -15,6 +16,7 @@ export function Projects() {
   const projects = query.data?.pages.flatMap((page) => nodesOf(page)) ?? [];
   return (
     <Page title={`Projects of ${entity}`} site={site}>
+      <StorageUse entity={entity} />
       {query.error && !query.data && <ErrorNotice error={query.error} title="The projects could not be loaded" onRetry={() => void query.refetch()} />}
       {query.isPending && <Loading what="the projects" />}
       {query.data && projects.length === 0 && (
