@@ -93,7 +93,7 @@ test.each([
 
 test("nothing stands there that was not measured, or that is not for the reader", async () => {
   const state = settledApplication();
-  state.world.storage = undefined;
+  delete state.world.storage;
   serve(applicationMock(state));
   open(routes, "/ada/projects");
   await screen.findByRole("link", { name: "mnist" });
