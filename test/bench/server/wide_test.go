@@ -18,11 +18,11 @@ import (
 // wideNames is how many metrics a wide line has: about 3 MB.
 const wideNames = 100_000
 
-// wideLine is a line with very many names.
+// wideLine is a line with very many names, in any order, as the client writes them.
 func wideLine(random *rand.Rand, step int) string {
 	line := append(make([]byte, 0, 4<<20), `{"_step":`...)
 	line = strconv.AppendInt(line, int64(step), 10)
-	for n := range wideNames {
+	for _, n := range random.Perm(wideNames) {
 		line = fmt.Appendf(line, `,"layer/%05d/norm":`, n)
 		line = strconv.AppendFloat(line, rounded(random.Float64(), 6), 'f', -1, 64)
 	}
