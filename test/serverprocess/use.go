@@ -6,7 +6,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -16,9 +16,11 @@ const sampled = time.Second / 4
 // use is what a process takes, from its start to its end.
 type use struct {
 	command *exec.Cmd
-	peak    atomic.Int64
 	done    chan struct{}
 	cpu     time.Duration
+
+	mu   sync.Mutex
+	peak int64
 }
 
 func watch(command *exec.Cmd) *use {
@@ -46,8 +48,9 @@ func (u *use) sample() bool {
 		return false // it has ended
 	}
 	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
-	for now, peak := kilobytes<<10, u.peak.Load(); now > peak && !u.peak.CompareAndSwap(peak, now); peak = u.peak.Load() {
-	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.peak = max(u.peak, kilobytes<<10)
 	return true
 }
 
@@ -58,7 +61,11 @@ func (u *use) finish() {
 }
 
 // Peak is the most memory in bytes that the process was seen to take, four times a second, since it was started.
-func (p *Process) Peak() int64 { return p.use.peak.Load() }
+func (p *Process) Peak() int64 {
+	p.use.mu.Lock()
+	defer p.use.mu.Unlock()
+	return p.use.peak
+}
 
 // CPU is for how long processors have worked for the process, once it has ended.
 func (p *Process) CPU() time.Duration { return p.use.cpu }
