@@ -85,7 +85,7 @@ func frugal(next http.Handler) http.Handler {
 		body := &tally{ReadCloser: r.Body}
 		r.Body = body
 		next.ServeHTTP(w, r)
-		r.Body = body.ReadCloser // net/http waits before it breaks a connection, but only for a body that it knows
+		r.Body = body.ReadCloser              // net/http waits before it breaks a connection, but only for a body that it knows
 		waits := r.Header.Get("Expect") != "" // with the body, for a word that only a handler gives
 		if rest := maxUnauthenticated - body.read; rest > 0 && !body.ended && !waits {
 			_, _ = io.CopyN(io.Discard, body, rest)
