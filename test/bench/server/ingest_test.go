@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,9 +67,12 @@ func ingest(b *testing.B, s shape, folder string, db store.Config, null float64)
 	settle(b, db)
 	p.End(b)
 	report(b, o, p)
-	b.ReportMetric(milliseconds(percentile(o.reads, 0.5)), "read-p50-ms")
-	b.ReportMetric(milliseconds(percentile(o.reads, 0.99)), "read-p99-ms")
-	b.ReportMetric(float64(len(o.reads)), "reads")
+	reads := slices.Concat(o.keys, o.charts)
+	b.ReportMetric(float64(len(reads)), "reads")
+	for name, took := range map[string][]time.Duration{"read": reads, "keys": o.keys, "chart": o.charts} {
+		b.ReportMetric(milliseconds(percentile(took, 0.5)), name+"-p50-ms")
+		b.ReportMetric(milliseconds(percentile(took, 0.99)), name+"-p99-ms")
+	}
 	if null > 0 {
 		b.ReportMetric(100*o.values()/o.took.Seconds()/null, "%of-null")
 	}

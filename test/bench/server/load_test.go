@@ -90,8 +90,8 @@ type outcome struct {
 	lines     []int // acknowledged, of each client
 	took      time.Duration
 	latencies []time.Duration
-	// reads are how long the requests of a reader took; none where nobody read.
-	reads []time.Duration
+	// keys and charts are how long the questions of a reader took; none where nobody read.
+	keys, charts []time.Duration
 }
 
 func (o outcome) values() float64 {
@@ -215,7 +215,7 @@ func (l *load) drive(tb testing.TB, d time.Duration, read bool) outcome {
 			if err := r.run(reading); err != nil {
 				fail(err)
 			}
-			o.reads = r.took
+			o.keys, o.charts = r.keys, r.charts
 		})
 	}
 	group.Wait()

@@ -25,7 +25,8 @@ type reader struct {
 	numbers []map[string][]float64
 	// falls is the first line at which a key is smaller than in the line before, by client.
 	falls []map[string]int64
-	took  []time.Duration
+	// keys and charts are how long each question took.
+	keys, charts []time.Duration
 }
 
 func newReader(l *load) *reader {
@@ -93,10 +94,11 @@ func (r *reader) run(ctx context.Context) error {
 // ask asks as pages and the client do: for keys with the last step, and for the chart of a metric.
 func (r *reader) ask(ctx context.Context, client int) error {
 	least := r.load.acknowledged[client].Load()
-	run, err := r.query(ctx, client, "query RunHistoryKeys", "historyKeys historyLineCount", "", nil)
+	run, took, err := r.query(ctx, client, "query RunHistoryKeys", "historyKeys historyLineCount", "", nil)
 	if err != nil {
 		return err
 	}
+	r.keys = append(r.keys, took)
 	if err := r.checkKeys(client, run, least); err != nil {
 		return err
 	}
@@ -106,10 +108,11 @@ func (r *reader) ask(ctx context.Context, client int) error {
 		return err
 	}
 	least = r.load.acknowledged[client].Load()
-	run, err = r.query(ctx, client, "query RunSampledHistory", "sampledHistory(specs: $specs)", ", $specs: [JSONString!]!", []string{string(spec)})
+	run, took, err = r.query(ctx, client, "query RunSampledHistory", "sampledHistory(specs: $specs)", ", $specs: [JSONString!]!", []string{string(spec)})
 	if err != nil {
 		return err
 	}
+	r.charts = append(r.charts, took)
 	return r.checkChart(client, name, run.SampledHistory, least)
 }
 
@@ -132,8 +135,8 @@ type keyAnswer struct {
 	PreviousValue json.RawMessage
 }
 
-// query sends a query and notes how long its answer takes.
-func (r *reader) query(ctx context.Context, client int, name, fields, parameters string, specs []string) (answer, error) {
+// query sends a query; took is until its answer is whole.
+func (r *reader) query(ctx context.Context, client int, name, fields, parameters string, specs []string) (a answer, took time.Duration, err error) {
 	var found struct {
 		Data struct {
 			Project struct{ Run *answer }
@@ -145,21 +148,21 @@ func (r *reader) query(ctx context.Context, client int, name, fields, parameters
 		"variables": map[string]any{"entity": "bench", "project": "project", "run": fmt.Sprintf("run-%d", client), "specs": specs},
 	})
 	if err != nil {
-		return answer{}, err
+		return answer{}, 0, err
 	}
 	began := time.Now()
 	body, err := exchange(ctx, r.client, r.load.url+"/graphql", r.load.key, text)
 	if err != nil {
-		return answer{}, err
+		return answer{}, 0, err
 	}
-	r.took = append(r.took, time.Since(began))
+	took = time.Since(began)
 	if err := json.Unmarshal(body, &found); err != nil {
-		return answer{}, err
+		return answer{}, 0, err
 	}
 	if len(found.Errors) > 0 || found.Data.Project.Run == nil {
-		return answer{}, fmt.Errorf("got %.500s", body)
+		return answer{}, 0, fmt.Errorf("got %.500s", body)
 	}
-	return *found.Data.Project.Run, nil
+	return *found.Data.Project.Run, took, nil
 }
 
 // whole tells whether so many lines may be there: whole requests, those that were acknowledged and at most one more.
