@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,13 +56,15 @@ func (g *Guard) Project(ctx context.Context, entityName, projectName string, act
 	if err != nil {
 		return Place{}, err
 	}
-	entity, err := g.entity(ctx, user, entityName)
-	if err != nil {
-		return Place{}, err
+	if entityName == "" {
+		entityName = user.Entity()
 	}
-	project, err := g.store.ProjectByName(ctx, entity.ID, projectName)
-	if err != nil {
-		return Place{}, notFound(err, "project "+projectName)
+	entity, project, err := g.store.Place(ctx, strings.ToLower(entityName), projectName)
+	switch {
+	case err != nil || entity.Retired():
+		return Place{}, notFound(cmp.Or(err, error(store.ErrNotFound)), "entity "+entityName)
+	case project.ID == 0:
+		return Place{}, notFound(store.ErrNotFound, "project "+projectName)
 	}
 	role, err := g.check(ctx, user, entity, project.Access, action, "project "+projectName)
 	return Place{Entity: entity, Project: project, User: user, Role: role}, err

@@ -41,6 +41,32 @@ func (s *Store) EntityByName(ctx context.Context, key string) (Entity, error) {
 	return e, err
 }
 
+// Place returns the entity with this folded name and its project of this name, whose ID is 0 where there is no such project.
+// Names of projects differ where their bytes differ.
+func (s *Store) Place(ctx context.Context, key, name string) (Entity, Project, error) {
+	var row struct {
+		bun.BaseModel `bun:"table:entities,alias:e"`
+
+		Entity  Entity  `bun:"embed:e__"`
+		Project Project `bun:"embed:p__"`
+	}
+	err := s.view(ctx, "read the project", func(db bun.IDB) error {
+		q := db.NewSelect().Model(&row)
+		for _, column := range []string{"id", "name", "name_key", "user_id", "created_at"} {
+			q = q.ColumnExpr("e.? AS ?", bun.Ident(column), bun.Ident("e__"+column))
+		}
+		for _, column := range []string{"id", "entity_id", "user_id", "run_count", "created_at", "updated_at"} {
+			q = q.ColumnExpr("COALESCE(p.?, 0) AS ?", bun.Ident(column), bun.Ident("p__"+column))
+		}
+		for _, column := range []string{"name", "access", "description"} {
+			q = q.ColumnExpr("COALESCE(p.?, X'') AS ?", bun.Ident(column), bun.Ident("p__"+column))
+		}
+		return q.Join("LEFT JOIN projects AS p ON p.entity_id = e.id AND p.name = ? AND p.access <> ?", Text(name), AccessDeleted).
+			Where("e.name_key = ?", Text(key)).Scan(ctx)
+	})
+	return row.Entity, row.Project, err
+}
+
 // Entity returns an entity by its id.
 func (s *Store) Entity(ctx context.Context, id ID) (Entity, error) {
 	var e Entity
