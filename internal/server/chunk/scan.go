@@ -24,6 +24,9 @@ func Scan(line []byte, into *Stats) error {
 	if s.step != NoStep {
 		into.stepRange.add(s.step)
 	}
+	if into.sketch.on {
+		into.sketch.line(s.step)
+	}
 	if s.wide && !into.Wide {
 		into.widen()
 	}

@@ -18,9 +18,10 @@ type Column struct {
 	Texts    [][]byte
 }
 
-// Split returns the members of lines without writing the lines first. It is nil where they were not stored by columns, a line
-// has a name twice, or a name has an escape or a dict as a value: then only the lines tell.
-func Split(body []byte) (lines int, columns []Column, err error) {
+// Split returns the members of lines without writing the lines first: those at the top whose names keep wants, all for nil. It
+// is nil where they were not stored by columns, a line has such a name twice, or a name has an escape or a dict as a value:
+// then only the lines tell.
+func Split(body []byte, keep func(name []byte) bool) (lines int, columns []Column, err error) {
 	if len(body) == 0 || body[0] != bodyTable {
 		return 0, nil, nil
 	}
@@ -32,30 +33,46 @@ func Split(body []byte) (lines int, columns []Column, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	columns = make([]Column, len(t.names))
+	columns = make([]Column, 0, len(t.names))
+	var places [maxColumns]*Column
 	for i, name := range t.names {
 		if bytes.IndexByte(name, '\\') >= 0 {
 			return 0, nil, nil
 		}
-		columns[i] = Column{Name: name, Rows: make([]int32, 0, t.values[i].n)}
-	}
-	order := t.order
-	for line, count := range t.counts {
-		for _, at := range order[:count] {
-			rows := columns[at].Rows
-			if n := len(rows); n > 0 && rows[n-1] == int32(line) { // a chunk has fewer
-				return 0, nil, nil
-			}
-			columns[at].Rows = append(rows, int32(line)) // a chunk has fewer
+		if t.values[i].unwanted = keep != nil && !keep(name); t.values[i].unwanted {
+			continue
 		}
-		order = order[count:]
+		columns = append(columns, Column{Name: name, Rows: make([]int32, 0, t.values[i].n)})
+		places[i] = &columns[len(columns)-1] // there is room for all
 	}
-	for i := range columns {
-		if !t.values[i].into(&columns[i]) {
+	if !t.place(&places) {
+		return 0, nil, nil
+	}
+	for i := range t.values {
+		if places[i] != nil && !t.values[i].into(places[i]) {
 			return 0, nil, nil
 		}
 	}
 	return len(t.counts), columns, nil
+}
+
+// place finds the rows of columns; it is false where one has two values in a row.
+func (t *parsed) place(columns *[maxColumns]*Column) bool {
+	order := t.order
+	for line, count := range t.counts {
+		for _, at := range order[:count] {
+			c := columns[at]
+			if c == nil {
+				continue
+			}
+			if n := len(c.Rows); n > 0 && c.Rows[n-1] == int32(line) { // a chunk has fewer
+				return false
+			}
+			c.Rows = append(c.Rows, int32(line)) // a chunk has fewer
+		}
+		order = order[count:]
+	}
+	return true
 }
 
 // into hands all values over; it is false for a dict.

@@ -79,6 +79,13 @@ type Key struct {
 
 	min, max, last float64
 	line           int64 // the last line that had the key, counted from 1
+	low, high      int64 // those with Min and Max
+
+	// While an outline is made: whether a value was marked, in which lines last, and what the lines with the key add up to.
+	// opaque: it has a value that cannot be marked.
+	marked, opaque bool
+	bucket         int64
+	pattern        uint64
 }
 
 // Count is the number of values.
@@ -99,9 +106,10 @@ type Stats struct {
 	Wide bool
 
 	stepRange
-	keys  []Key
-	index map[string]int32
-	scan  scanner
+	keys   []Key
+	index  map[string]int32
+	scan   scanner
+	sketch sketch
 }
 
 // stepRange is the lowest and the highest of some steps.
@@ -146,6 +154,7 @@ func (s *Stats) Reset() {
 	s.Lines, s.Wide, s.stepRange = 0, false, stepRange{}
 	s.forget()
 	s.scan.trim()
+	s.sketch.reset()
 }
 
 func (s *Stats) forget() {
@@ -161,20 +170,28 @@ func (s *Stats) widen() {
 
 // find returns a key, made where it is new; nil where that made the statistics wide.
 func (s *Stats) find(name []byte) *Key {
-	if at, ok := s.index[string(name)]; ok {
+	if at := s.at(name); at >= 0 {
 		return &s.keys[at]
+	}
+	return nil
+}
+
+// at returns the number of a key, made where it is new; -1 where that made the statistics wide.
+func (s *Stats) at(name []byte) int32 {
+	if at, ok := s.index[string(name)]; ok {
+		return at
 	}
 	if len(s.keys) >= MaxKeys || len(name) > MaxKeyLength {
 		s.widen()
-		return nil
+		return -1
 	}
 	if s.index == nil {
 		s.index = make(map[string]int32)
 	}
-	text := string(name)
-	s.index[text] = int32(len(s.keys)) // at most MaxKeys
+	text, at := string(name), int32(len(s.keys)) // at most MaxKeys
+	s.index[text] = at
 	s.keys = append(s.keys, Key{Name: text, Monotonic: true})
-	return &s.keys[len(s.keys)-1]
+	return at
 }
 
 // add counts the values of a line. Of a name that stands in it twice the last value counts, as for other readers of JSON.
@@ -188,9 +205,15 @@ func (s *Stats) add(cells []cell) {
 	}
 	for i := len(cells) - 1; i >= 0 && !s.Wide; i-- {
 		c := &cells[i]
-		if k := s.find(c.name); k != nil && k.line != s.Lines {
-			k.line = s.Lines
-			k.add(c)
+		at := s.at(c.name)
+		if at < 0 || s.keys[at].line == s.Lines {
+			continue
+		}
+		k := &s.keys[at]
+		k.line = s.Lines
+		k.add(c)
+		if s.sketch.on {
+			s.sketch.note(k, at, c)
 		}
 	}
 }
@@ -212,11 +235,11 @@ func (k *Key) add(c *cell) {
 	k.Monotonic = k.Monotonic && (first || c.value >= k.last)
 	k.last = c.value
 	if !k.Ranged || c.value < k.min {
-		k.min = c.value
+		k.min, k.low = c.value, k.line
 		k.Min.setNumber(c.token, c.value)
 	}
 	if !k.Ranged || c.value > k.max {
-		k.max = c.value
+		k.max, k.high = c.value, k.line
 		k.Max.setNumber(c.token, c.value)
 	}
 	k.Ranged = true

@@ -61,6 +61,9 @@ func (b *bed) log(t testing.TB, into store.Permit, stream store.Stream, writer s
 	t.Helper()
 	raw := make([][]byte, len(lines))
 	var stats chunk.Stats
+	if len(lines) >= chunk.OutlineLines {
+		stats.Sketch(first)
+	}
 	for i, text := range lines {
 		raw[i] = []byte(text)
 		if stream == store.StreamHistory {
@@ -73,7 +76,7 @@ func (b *bed) log(t testing.TB, into store.Permit, stream store.Stream, writer s
 	}
 	if stream == store.StreamHistory {
 		part.MinStep, part.MaxStep = stats.Steps()
-		part.Stats = chunk.EncodeStats(&stats)
+		part.Stats, part.Outline = chunk.EncodeStats(&stats), chunk.EncodeOutline(&stats, len(lines))
 	}
 	request := &store.Append{Permit: into, Writer: store.Text(writer), At: store.At(b.now()), Parts: []store.Part{part}}
 	if err := errors.Join(b.store.Commit(t.Context(), []*store.Append{request}), request.Err); err != nil {

@@ -62,6 +62,7 @@ func (b *bed) fill(t testing.TB, run store.Permit, rows, keys int, compact bool)
 	}
 	var lines [][]byte
 	var stats chunk.Stats
+	stats.Sketch(0)
 	size, first, chunks, bytes := 0, 0, 0, 0
 	for step := range rows {
 		line := benchLine(r, nil, step, order)
@@ -74,13 +75,14 @@ func (b *bed) fill(t testing.TB, run store.Permit, rows, keys int, compact bool)
 		minStep, maxStep := stats.Steps()
 		a := &store.Append{Permit: run, At: store.At(b.now()), Parts: []store.Part{{
 			FirstLine: int64(first), N: int32(len(lines)), MinStep: minStep, MaxStep: maxStep, Hash: hash[:], // few
-			Stats: chunk.EncodeStats(&stats), Body: chunk.Encode(lines),
+			Stats: chunk.EncodeStats(&stats), Outline: chunk.EncodeOutline(&stats, len(lines)), Body: chunk.Encode(lines),
 		}}}
 		if err := b.store.Commit(t.Context(), []*store.Append{a}); err != nil || a.Err != nil {
 			t.Fatal(err, a.Err)
 		}
 		first, size, lines = step+1, 0, nil
 		stats.Reset()
+		stats.Sketch(int64(first))
 		chunks++
 		if bytes += len(a.Parts[0].Body); compact && (chunks >= compactChunks || bytes >= compactBytes) {
 			chunks, bytes = 0, 0

@@ -16,6 +16,8 @@ type blockSource struct {
 	object  store.Object
 	footer  *segment.Footer
 	block   int
+	// outlined is shared by the blocks of the segment.
+	outlined *outlined
 }
 
 // blockKey names what is kept of a segment: the values of a column in a block, or its footer.
@@ -31,8 +33,19 @@ const (
 	keyFooter = -2
 )
 
-// readAhead is how many bytes of one column are read at once, in the blocks that follow.
-const readAhead = 1 << 20
+// leastAhead and mostAhead are how many bytes of one column are read at once, in the blocks that follow: the more, the longer
+// somebody reads on.
+const (
+	leastAhead = 64 << 10
+	mostAhead  = 1 << 20
+)
+
+// readAhead is that of one reader of a segment.
+type readAhead int64
+
+func (a *readAhead) bytes() int64 { return max(int64(*a), leastAhead) }
+
+func (a *readAhead) grow() { *a = readAhead(min(2*a.bytes(), mostAhead)) }
 
 // footer returns that of a segment, Lean.
 func (s *Service) footer(ctx context.Context, g store.Segment) (*segment.Footer, error) {
@@ -88,6 +101,7 @@ type share struct {
 // the block does not have it.
 func (b *blockSource) load(ctx context.Context, columns []int) ([]*segment.Values, error) {
 	out := make([]*segment.Values, len(columns))
+	most := b.outlined.columnsAhead.bytes()
 	var want []share
 	for i, column := range columns {
 		if out[i] = b.known(column); out[i] != nil {
@@ -97,13 +111,16 @@ func (b *blockSource) load(ctx context.Context, columns []int) ([]*segment.Value
 		for block := b.block; block < len(b.footer.Blocks); block++ {
 			offset, length := b.footer.Range(column, block)
 			// A row needs all columns, and their neighbours in other blocks would only fill the memory.
-			if ahead += length; block > b.block && (ahead > readAhead || len(columns) > segmentKeysAhead) {
+			if ahead += length; block > b.block && (ahead > most || len(columns) > segmentKeysAhead) {
 				break
 			}
 			if length > 0 {
 				want = append(want, share{extent{offset, length}, i, column, block})
 			}
 		}
+	}
+	if len(want) > 0 {
+		b.outlined.columnsAhead.grow()
 	}
 	slices.SortFunc(want, func(x, y share) int { return compare(x.offset, y.offset) })
 	extents := make([]extent, len(want))
@@ -150,8 +167,9 @@ func (b *blockSource) rows(ctx context.Context) (*rows, error) {
 		return r.(*rows), nil
 	}
 	var lines, steps []extent
-	ahead := int64(0)
-	for block := b.block; block < len(b.footer.Blocks) && ahead < readAhead; block++ {
+	ahead, most := int64(0), b.outlined.rowsAhead.bytes()
+	b.outlined.rowsAhead.grow()
+	for block := b.block; block < len(b.footer.Blocks) && ahead < most; block++ {
 		offset, length := b.footer.Range(segment.Lines, block)
 		lines = append(lines, extent{offset, length})
 		ahead += length

@@ -143,6 +143,7 @@ func (c *compaction) do(ctx context.Context) error {
 				return err
 			}
 		}
+		c.service.giveWay(ctx)
 		if err := c.put(ctx, p); err != nil {
 			return err
 		}
@@ -268,7 +269,7 @@ func (c *compaction) addColumns(ctx context.Context, p piece) (added bool, err e
 	if err != nil {
 		return false, err
 	}
-	lines, columns, err := chunk.Split(body)
+	lines, columns, err := chunk.Split(body, nil)
 	if err != nil {
 		return false, corrupt(err)
 	}
@@ -368,6 +369,10 @@ func (c *compaction) absorb(ctx context.Context, g store.Segment) ([]piece, erro
 	if err != nil {
 		return nil, err
 	}
+	outline, err := footer.WholeOutline(g.FooterAt, c.service.ranges(ctx, g))
+	if err != nil {
+		return nil, outlineFailed(err)
+	}
 	source := len(c.sources)
 	c.sources = append(c.sources, g.Object())
 	c.dead = slices.DeleteFunc(c.dead, func(d store.DeadLines) bool { return d.Segment.ObjectID == g.ObjectID })
@@ -380,7 +385,7 @@ func (c *compaction) absorb(ctx context.Context, g store.Segment) ([]piece, erro
 		parts = append(parts, p)
 		known := c.stream != store.StreamHistory || len(footer.Blocks[block.block].Stats) > 0
 		if p.whole() && (c.needsTogether(p) || known && isLarge(footer, block.block)) {
-			c.copies[p] = segment.Part{Source: source, Footer: footer, Index: block.block}
+			c.copies[p] = segment.Part{Source: source, Footer: footer, Index: block.block, Outline: outline}
 		}
 	}
 	return (&view{snapshot: c.snapshot, parts: parts}).pieces(), nil

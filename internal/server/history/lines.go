@@ -139,10 +139,11 @@ func (s *Service) Statuses(ctx context.Context, runs []store.ID) (map[store.ID]S
 
 // Status returns where a run's streams stand at one moment.
 func (s *Service) Status(ctx context.Context, run store.ID) (Status, error) {
-	if err := s.readers.Acquire(ctx, 1); err != nil {
+	done, err := s.turn(ctx)
+	if err != nil {
 		return Status{}, err
 	}
-	defer s.readers.Release(1)
+	defer done()
 	for try := 1; ; try++ {
 		status, err := s.status(ctx, run)
 		if !isGone(err) || try == snapshotTries {

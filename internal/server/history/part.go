@@ -21,6 +21,11 @@ type source interface {
 	all(ctx context.Context) (*rows, [][]byte, error)
 	// columns returns where each row stands, and the values of keys in every row.
 	columns(ctx context.Context, keys []string) (*rows, []*segment.Values, error)
+	// curves returns what a chart of many rows needs to know of keys; known is false where only the columns tell, and found is
+	// nil where no row has all keys.
+	curves(ctx context.Context, keys []string) (found *curves, known bool, err error)
+	// outlineLevel is how far curves are thinned out.
+	outlineLevel() uint
 	// stats returns the statistics of all rows; nil where only the lines can tell.
 	stats(ctx context.Context) (*chunk.Stats, error)
 }
@@ -105,6 +110,8 @@ type chunkSource struct {
 // bodies are those of chunks that one reader has fetched and not used yet.
 type bodies struct {
 	known map[chunkKey][]byte
+	// outlines are those of chunks; nil for one that has none.
+	outlines map[chunkKey][]byte
 	// largest is the length of the largest that was fetched.
 	largest int
 }
@@ -117,7 +124,7 @@ func (b *bodies) next(c *store.Chunk) int {
 	case c.N == 1:
 		return 2 // a lone line may be of any length
 	default:
-		return prefetchBytes / chunk.MaxRaw
+		return likelyRatio * prefetchBytes / chunk.MaxRaw
 	}
 }
 
@@ -170,7 +177,7 @@ func linesOf(c *store.Chunk, lines [][]byte) (d *decoded, size int) {
 // sooner than several.
 const (
 	prefetch      = 64
-	prefetchLines = 8 << 10
+	prefetchLines = 64 << 10
 	prefetchBytes = 4 << 20
 )
 
@@ -284,12 +291,29 @@ func (c *chunkSource) columns(ctx context.Context, keys []string) (*rows, []*seg
 	if err != nil {
 		return nil, nil, err
 	}
+	n, columns, err := chunk.Split(body, namesOf(keys))
+	if err != nil {
+		return nil, nil, corrupt(err)
+	}
+	if steps := segment.StepsOf(n, columns); steps != nil && n > 0 {
+		return c.taken(keys, steps, columns)
+	}
 	lines, err := chunk.Select(body, namesOf(keys))
 	if err != nil {
 		return nil, nil, corrupt(err)
 	}
 	d, _ := linesOf(&c.chunk, lines)
 	return &d.rows, segment.NewExtractor(keys).Extract(lines), nil
+}
+
+// taken returns values that were stored by columns.
+func (c *chunkSource) taken(keys []string, steps []int64, columns []chunk.Column) (*rows, []*segment.Values, error) {
+	r := &rows{n: len(steps), steps: sequenceOf(steps), lines: sequence{from: c.chunk.FirstLine, by: 1}}
+	values := make([]*segment.Values, len(keys))
+	for i, key := range keys {
+		values[i] = segment.ValuesOf(key, r.n, columns)
+	}
+	return r, values, nil
 }
 
 // namesOf tells which names at the top of a line the step and the values of keys may stand under.

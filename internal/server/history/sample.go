@@ -173,6 +173,22 @@ func (w *rowWriter) append(b []byte, values []*segment.Values, row int) []byte {
 	return append(b, '}')
 }
 
+// appendMark appends the row of a mark.
+func (w *rowWriter) appendMark(b []byte, c *curves, mark int) []byte {
+	separator := byte('{')
+	for key, curve := range c.keys {
+		b = append(append(b, separator), w.names[key]...)
+		separator = ','
+		if curve == nil {
+			b = strconv.AppendInt(b, c.rows.steps.at(int(c.lead.Rows[mark])), 10)
+			continue
+		}
+		w.token = curve.Values.Append(w.token[:0], mark)
+		b = appendStrict(b, w.token)
+	}
+	return append(b, '}')
+}
+
 // rows returns those in the range that have all keys.
 func (c *choice) rows(ctx context.Context) ([]ref, error) {
 	c.values = map[int32][]*segment.Values{}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/server/segment"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -55,6 +57,8 @@ type Service struct {
 
 	lines, columns, traces, answers *cache
 	readers                         *semaphore.Weighted
+	// reading counts those who work on lines or wait for their turn: compaction gives way to them.
+	reading *atomic.Int64
 	// holder names this service in leases, touched are runs that may have lines to compact.
 	holder  store.ID
 	touched chan store.ID
@@ -74,8 +78,8 @@ func New(s *store.Store, cfg Config) *Service {
 	return &Service{
 		store: s, bucket: cfg.Bucket, logger: cfg.Logger, now: cfg.Now,
 		lines: newCache(linesCache), columns: newCache(columnsCache), traces: newCache(tracesCache), answers: newCache(answersCache),
-		readers: semaphore.NewWeighted(readers),
-		holder:  s.NewID(), touched: make(chan store.ID, maxTouched),
+		readers: semaphore.NewWeighted(readers), reading: &atomic.Int64{},
+		holder: s.NewID(), touched: make(chan store.ID, maxTouched),
 		pendingMu: &sync.Mutex{}, pending: map[store.ID]pending{},
 	}
 }
@@ -88,10 +92,11 @@ const snapshotTries = 8
 
 // read runs fn on a snapshot of a stream, and again on a newer one where its parts vanished.
 func (s *Service) read(ctx context.Context, run store.ID, stream store.Stream, fn func(v *view) error) error {
-	if err := s.readers.Acquire(ctx, 1); err != nil {
+	done, err := s.turn(ctx)
+	if err != nil {
 		return err
 	}
-	defer s.readers.Release(1)
+	defer done()
 	for try := 1; ; try++ {
 		snapshot, err := s.store.RunSnapshot(ctx, run, stream)
 		if err != nil {
@@ -110,30 +115,62 @@ func (s *Service) read(ctx context.Context, run store.ID, stream store.Stream, f
 	}
 }
 
-// answerKey names an answer: to a question about a run at a revision.
+// turn waits until few enough others read.
+func (s *Service) turn(ctx context.Context) (done func(), err error) {
+	s.reading.Add(1)
+	if err := s.readers.Acquire(ctx, 1); err != nil {
+		s.reading.Add(-1)
+		return nil, err
+	}
+	return func() {
+		s.readers.Release(1)
+		s.reading.Add(-1)
+	}, nil
+}
+
+// answerKey names a question about a run.
 type answerKey struct {
 	run      store.ID
-	rev      int64
 	question string
 }
 
-// answer returns what compute makes of a stream, computed once per revision of the run. size is that of the result.
+// answered is the answer to a question at a revision of the run. moving: an earlier answer was another one's.
+type answered struct {
+	rev    int64
+	value  any
+	size   int
+	moving bool
+}
+
+// answer returns what compute makes of a stream, computed once per revision of the run. size is that of the result. Whether the
+// run still has the revision is asked first, but not where that was in vain the last time: the snapshot tells it, too.
 func answer[T any](ctx context.Context, s *Service, run store.ID, stream store.Stream, question string,
 	compute func(v *view) (result T, size int, err error),
 ) (T, error) {
 	var result T
-	rev, err := s.store.RunRev(ctx, run)
-	if err != nil {
-		return result, err
+	key := answerKey{run, question}
+	entry, isKnown := s.answers.get(key)
+	known, _ := entry.(*answered)
+	if isKnown && !known.moving {
+		rev, err := s.store.RunRev(ctx, run)
+		if err != nil {
+			return result, err
+		}
+		if rev == known.rev {
+			return known.value.(T), nil
+		}
 	}
-	if known, ok := s.answers.get(answerKey{run, rev, question}); ok && rev != 0 {
-		return known.(T), nil
-	}
-	err = s.read(ctx, run, stream, func(v *view) error {
+	err := s.read(ctx, run, stream, func(v *view) error {
+		if isKnown && v.snapshot.Rev == known.rev {
+			result = known.value.(T)
+			s.answers.put(key, &answered{rev: known.rev, value: result, size: known.size}, known.size)
+			return nil
+		}
 		var size int
 		var err error
 		if result, size, err = compute(v); err == nil && v.snapshot.Rev != 0 {
-			s.answers.put(answerKey{run, v.snapshot.Rev, question}, result, size+len(question))
+			size += len(question)
+			s.answers.put(key, &answered{rev: v.snapshot.Rev, value: result, size: size, moving: isKnown}, size)
 		}
 		return err
 	})
@@ -146,5 +183,7 @@ func corrupt(err error) error {
 		Hint: "Restore the database or the bucket from a backup; the log names the run.",
 	}
 }
+
+func isCorrupt(err error) bool { return errors.Is(err, segment.ErrCorrupt) }
 
 func isGone(err error) bool { return errors.Is(err, errGone) }

@@ -19,7 +19,7 @@ type view struct {
 }
 
 func (s *Service) view(ctx context.Context, snapshot store.Snapshot, stream store.Stream) (*view, error) {
-	v := &view{service: s, stream: stream, snapshot: snapshot, ahead: &bodies{known: map[chunkKey][]byte{}}}
+	v := &view{service: s, stream: stream, snapshot: snapshot, ahead: &bodies{known: map[chunkKey][]byte{}, outlines: map[chunkKey][]byte{}}}
 	v.snapshot.Heads = slices.DeleteFunc(slices.Clone(snapshot.Heads), func(h store.StreamHead) bool { return h.Stream != stream })
 	for rank, head := range v.snapshot.Heads {
 		parts, err := v.partsOf(ctx, head, rank)
@@ -82,11 +82,12 @@ func (s *Service) blocksOf(ctx context.Context, g store.Segment, rank int, newer
 	}
 	hiding := append(slices.Clone(dead), newer...)
 	parts := make([]*part, len(footer.Blocks))
+	shared := &outlined{service: s, segment: g, footer: footer}
 	for i := range footer.Blocks {
 		info := &footer.Blocks[i]
 		lines := span{info.FirstLine, info.NextLine}
 		parts[i] = &part{
-			source: &blockSource{service: s, segment: g, object: g.Object(), footer: footer, block: i},
+			source: &blockSource{service: s, segment: g, object: g.Object(), footer: footer, block: i, outlined: shared},
 			writer: string(g.Writer), rank: rank, lines: lines, minStep: info.MinStep, maxStep: info.MaxStep, cut: g.CutStep,
 			hidden: overlap(hiding, lines),
 		}

@@ -60,11 +60,14 @@ func part(stream store.Stream, first int64, lines [][]byte, stats *chunk.Stats) 
 	}
 	if stream == store.StreamHistory {
 		stats.Reset()
+		if len(lines) >= chunk.OutlineLines {
+			stats.Sketch(first)
+		}
 		for _, line := range lines {
 			_ = chunk.Scan(line, stats) // a line that is no object is stored and counts nothing
 		}
 		p.MinStep, p.MaxStep = stats.Steps()
-		p.Stats = chunk.EncodeStats(stats)
+		p.Stats, p.Outline = chunk.EncodeStats(stats), chunk.EncodeOutline(stats, len(lines))
 	}
 	p.Body = chunk.Encode(lines)
 	return p

@@ -50,6 +50,8 @@ type Block struct {
 	Paths []string
 	// Columns are the encoded columns: lines, steps, raw rows, and one for each path.
 	Columns [][]byte
+
+	outline outline
 }
 
 // BlockInfo is what is known of a block without its columns.
@@ -184,6 +186,9 @@ func (b *Builder) Block(stats []byte) *Block {
 	for i, at := range order {
 		block.Paths[i] = b.paths[at]
 		columns = append(columns, b.columns[at])
+	}
+	if rank == nil && len(b.raw.rows) == 0 {
+		block.outline = outlineOf(columns[keyColumns:], b.lines, b.steps)
 	}
 	for i, c := range columns {
 		var encoded []byte

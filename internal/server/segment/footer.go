@@ -37,6 +37,8 @@ type Part struct {
 	Source int
 	Footer *Footer
 	Index  int
+	// Outline is that of the other segment, whole; nil where it has none.
+	Outline *Outline
 }
 
 // Info is what is known of the block.
@@ -103,8 +105,8 @@ func union(parts []Part) []string {
 	return slices.Compact(all)
 }
 
-// Assemble lays out a segment of these blocks: pieces, of which those of each source are in ascending order, and behind
-// them a footer. stats are for segments with blocks that have none.
+// Assemble lays out a segment of these blocks: pieces, of which those of each source are in ascending order, the last of them
+// the outline, and behind them a footer. stats are for segments with blocks that have none.
 func Assemble(parts []Part, stats []byte) (pieces []Piece, footer []byte) {
 	paths := union(parts)
 	lengths := make([]int64, 0, (keyColumns+len(paths))*len(parts))
@@ -120,6 +122,9 @@ func Assemble(parts []Part, stats []byte) (pieces []Piece, footer []byte) {
 				pieces = appendPiece(pieces, piece)
 			}
 		}
+	}
+	if outline := appendOutline(nil, parts, paths); len(outline) > 0 {
+		pieces = append(pieces, Piece{Bytes: outline, Length: int64(len(outline))})
 	}
 	raw := []byte{footerVersion}
 	raw = binary.AppendUvarint(raw, uint64(len(paths)))
@@ -245,7 +250,7 @@ func (f *Footer) Columns(name string) []int { return f.byName[name] }
 // All is the number of columns.
 func (f *Footer) All() int { return keyColumns + len(f.paths) }
 
-// End is where the footer begins in its segment.
+// End is where the columns end in their segment.
 func (f *Footer) End() int64 {
 	if len(f.ends) == 0 {
 		return 0

@@ -16,6 +16,8 @@ const (
 	formatPlain                // as JavaScript and Go's JSON: exponents from 1e21 and below 1e-6
 	formatPython               // as Python's repr: "1.0", exponents from 1e16 and below 1e-4
 	formats
+	// formatShort is only in memory: as strconv's 'f' with the shortest fraction.
+	formatShort
 )
 
 // append writes a float. What is not finite is written as Python does.
@@ -27,6 +29,8 @@ func (f format) append(dst []byte, v float64) []byte {
 		return append(dst, "Infinity"...)
 	case math.IsInf(v, -1):
 		return append(dst, "-Infinity"...)
+	case f == formatShort:
+		return strconv.AppendFloat(dst, v, 'f', -1, 64)
 	case f == formatPlain:
 		return appendPlain(dst, v)
 	case f == formatPython:

@@ -3,6 +3,7 @@ package segment
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 )
@@ -13,7 +14,7 @@ const stepPath = "_step"
 // AddColumns appends consecutive lines from the columns that they are stored in: the same rows as Add makes of their text, for
 // a third of the work. It is false, and nothing is added, where only the text tells.
 func (b *Builder) AddColumns(first int64, lines int, columns []chunk.Column) bool {
-	steps := stepsOf(lines, columns)
+	steps := StepsOf(lines, columns)
 	if steps == nil || len(b.columns)+len(columns) > MaxColumns {
 		return false
 	}
@@ -34,8 +35,8 @@ func (b *Builder) AddColumns(first int64, lines int, columns []chunk.Column) boo
 	return true
 }
 
-// stepsOf are the steps of lines that all have one.
-func stepsOf(lines int, columns []chunk.Column) []int64 {
+// StepsOf are the steps of lines that all have one; nil for others.
+func StepsOf(lines int, columns []chunk.Column) []int64 {
 	for i := range columns {
 		if string(columns[i].Name) != stepPath {
 			continue
@@ -97,5 +98,61 @@ func (f format) plain(v float64) bool {
 		return abs < 1e16
 	default:
 		return false
+	}
+}
+
+// ValuesOf returns the values of a key in consecutive lines from the columns that they are stored in, without any for a key
+// of another name.
+func ValuesOf(key string, lines int, columns []chunk.Column) *Values {
+	for i := range columns {
+		if name := string(columns[i].Name); name == key || strings.ReplaceAll(name, ".", `\.`) == key {
+			return valuesOf(lines, &columns[i])
+		}
+	}
+	return absent(lines)
+}
+
+func valuesOf(lines int, c *chunk.Column) *Values {
+	v := &Values{rows: lines}
+	if len(c.Rows) < lines {
+		v.has = make([]uint64, words(lines))
+		for _, row := range c.Rows {
+			v.has[row>>6] |= 1 << (row & 63)
+		}
+	}
+	switch {
+	case c.Integers != nil:
+		v.format = formatInt
+		v.ints = spreadOut(c.Integers, v)
+		v.even()
+	case c.Texts == nil:
+		v.format = formatShort
+		floats := make([]float64, len(c.Singles))
+		for i, n := range c.Singles {
+			floats[i] = float64(n)
+		}
+		v.floats = spreadOut(floats, v)
+	default:
+		v.takeTexts(c)
+	}
+	return v
+}
+
+// takeTexts takes values of which some or all are no number that is stored as one.
+func (v *Values) takeTexts(c *chunk.Column) {
+	v.format, v.ends, v.floats = formatText, make([]uint32, v.rows), make([]float64, v.rows)
+	next := 0
+	for row := range v.rows {
+		v.floats[row] = math.NaN()
+		if v.Has(row) {
+			if text := c.Texts[next]; text != nil {
+				v.text, v.floats[row] = append(v.text, text...), number(text)
+			} else {
+				v.floats[row] = float64(c.Singles[next])
+				v.text = formatShort.append(v.text, v.floats[row])
+			}
+			next++
+		}
+		v.ends[row] = uint32(len(v.text)) // a chunk is far shorter
 	}
 }

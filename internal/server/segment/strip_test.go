@@ -55,7 +55,7 @@ func TestColumnsMakeTheSameBlock(t *testing.T) {
 			for i := range lines {
 				lines[i] = stripLine(r, next+i)
 			}
-			n, columns, err := chunk.Split(chunk.Encode(lines))
+			n, columns, err := chunk.Split(chunk.Encode(lines), nil)
 			if err != nil || columns == nil {
 				t.Fatalf("no columns: %v", err)
 			}
@@ -90,7 +90,7 @@ func TestOnlyTheLinesTell(t *testing.T) {
 		lines := slices.Repeat([][]byte{[]byte(`{"_step":7,"a":0.5}`)}, 8)
 		lines[5] = []byte(line)
 		var b Builder
-		n, columns, err := chunk.Split(chunk.Encode(lines))
+		n, columns, err := chunk.Split(chunk.Encode(lines), nil)
 		if err != nil || columns != nil && b.AddColumns(0, n, columns) {
 			t.Errorf("%s: %d columns, %v", sentence, len(columns), err)
 		}
@@ -107,7 +107,7 @@ func BenchmarkAdd(b *testing.B) {
 	body := chunk.Encode(lines)
 	for name, add := range map[string]func(to *Builder) error{
 		"columns": func(to *Builder) error {
-			n, columns, err := chunk.Split(body)
+			n, columns, err := chunk.Split(body, nil)
 			if err == nil && !to.AddColumns(0, n, columns) {
 				err = ErrCorrupt
 			}

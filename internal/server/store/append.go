@@ -44,6 +44,8 @@ type Part struct {
 	MinStep, MaxStep int64
 	Hash             []byte
 	Stats, Body      []byte
+	// Outline is empty for none.
+	Outline []byte
 }
 
 // Untimed is the stamp of a summary that has no time of its own.
@@ -96,6 +98,7 @@ type ledger struct {
 	heads     map[headKey]*StreamHead
 	summaries map[summaryKey]*SummaryLine
 	chunks    []Chunk
+	outlines  []ChunkOutline
 	// dirtyHeads and dirtySummaries are to be written, in the order of their first change.
 	dirtyHeads     []headKey
 	dirtySummaries []summaryKey
@@ -211,6 +214,9 @@ func (l *ledger) part(a *Append, p *Part, known stored, f *facts) (wrote bool, e
 		RunID: key.run, Stream: key.stream, Writer: key.writer, Seq: head.LastSeq, FirstLine: p.FirstLine, N: p.N,
 		MinStep: p.MinStep, MaxStep: p.MaxStep, Hash: p.Hash, Stats: p.Stats, Body: p.Body,
 	})
+	if len(p.Outline) > 0 {
+		l.outlines = append(l.outlines, ChunkOutline{RunID: key.run, Stream: key.stream, Writer: key.writer, Seq: head.LastSeq, Outline: p.Outline})
+	}
 	return true, nil
 }
 

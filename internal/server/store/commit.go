@@ -225,6 +225,9 @@ func (c *commit) write(ctx context.Context) error {
 	if err := c.writeChunks(ctx); err != nil {
 		return err
 	}
+	if err := c.writeOutlines(ctx); err != nil {
+		return err
+	}
 	if err := c.writeHeads(ctx); err != nil {
 		return err
 	}
@@ -256,6 +259,24 @@ func (c *commit) writeChunks(ctx context.Context) error {
 	}
 	return nil
 }
+
+func (c *commit) writeOutlines(ctx context.Context) error {
+	for some := range slices.Chunk(c.outlines, outlinesAtOnce) {
+		arguments := make([]any, 0, 5*len(some))
+		for i := range some {
+			o := &some[i]
+			arguments = append(arguments, int64(o.RunID), int64(o.Stream), o.Writer, o.Seq, o.Outline)
+		}
+		const columns = "INSERT INTO chunk_outlines (run_id, stream, writer, seq, outline) VALUES "
+		if err := c.exec(ctx, "write outlines", columns+tuples(len(some), 5), arguments); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outlinesAtOnce bounds a statement: an outline is mostly a fiftieth of its chunk, and never larger than half of one.
+const outlinesAtOnce = 16
 
 func (c *commit) writeHeads(ctx context.Context) error {
 	if len(c.dirtyHeads) == 0 {

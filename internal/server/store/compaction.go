@@ -265,7 +265,7 @@ func (s *Store) DeleteHistory(ctx context.Context, run ID, dropAt time.Time) err
 				return err
 			}
 		}
-		for _, table := range []any{(*Segment)(nil), (*StreamHead)(nil), (*lease)(nil)} {
+		for _, table := range []any{(*Segment)(nil), (*ChunkOutline)(nil), (*StreamHead)(nil), (*lease)(nil)} {
 			if _, err := tx.NewDelete().Model(table).Where("run_id = ?", run).Exec(ctx); err != nil {
 				return err
 			}

@@ -208,6 +208,21 @@ func (s *Store) Chunks(ctx context.Context, of Chunk, field ChunkField, seqs []i
 	return chunks, err
 }
 
+// Outlines reads the outlines of some chunks of a writer, in the order of seq. Those that have none are missing.
+func (s *Store) Outlines(ctx context.Context, of Chunk, seqs []int64) ([]ChunkOutline, error) {
+	var outlines []ChunkOutline
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	err := s.view(ctx, "read outlines", func(db bun.IDB) error {
+		outlines = nil
+		return db.NewSelect().Model(&outlines).Column("seq", "outline").
+			Where("run_id = ?", of.RunID).Where("stream = ?", of.Stream).Where("writer = ?", of.Writer).
+			Where("seq IN (?)", bun.List(seqs)).Order("seq").Scan(ctx)
+	})
+	return outlines, err
+}
+
 // snapshot runs queries that see the database as it is at the first of them.
 func (s *Store) snapshot(ctx context.Context, op string, fn func(ctx context.Context, tx bun.Tx) error) error {
 	p := s.pools.Load()

@@ -53,3 +53,15 @@ type Chunk struct {
 	Stats     Blob   `bun:"stats"`
 	Body      Blob   `bun:"body"`
 }
+
+// ChunkOutline is a row of chunk_outlines: what charts of many rows are made of, as package chunk encodes it. Small chunks, and
+// those whose lines do not ascend by step, have none.
+type ChunkOutline struct {
+	bun.BaseModel `bun:"table:chunk_outlines,alias:o"`
+
+	RunID   ID     `bun:"run_id,pk"`
+	Stream  Stream `bun:"stream,pk"`
+	Writer  Text   `bun:"writer,pk"`
+	Seq     int64  `bun:"seq,pk"`
+	Outline Blob   `bun:"outline"`
+}

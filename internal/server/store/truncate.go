@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -170,6 +171,9 @@ func retire(ctx context.Context, tx bun.Tx, head StreamHead, seqs []int64, now t
 	if err != nil {
 		return fmt.Errorf("delete lines: %w", err)
 	}
+	if err := dropOutlines(ctx, tx, head, seqs); err != nil {
+		return err
+	}
 	if seqs == nil {
 		return nil
 	}
@@ -178,6 +182,18 @@ func retire(ctx context.Context, tx bun.Tx, head StreamHead, seqs []int64, now t
 		return ErrMoved
 	}
 	return err
+}
+
+// dropOutlines deletes the outlines of retired chunks, and of older ones: programs that know no outlines leave theirs behind.
+func dropOutlines(ctx context.Context, tx bun.Tx, head StreamHead, seqs []int64) error {
+	q := tx.NewDelete().Model((*ChunkOutline)(nil)).Where("run_id = ?", head.RunID).Where("stream = ?", head.Stream).Where("writer = ?", head.Writer)
+	if seqs != nil {
+		q = q.Where("seq <= ?", slices.Max(seqs)) // chunks retire in the order of their seqs
+	}
+	if _, err := q.Exec(ctx); err != nil {
+		return fmt.Errorf("delete outlines: %w", err)
+	}
+	return nil
 }
 
 // forgottenAtOnce is how many retired chunks one compaction forgets; it retires fewer.
