@@ -411,3 +411,28 @@ func TestSpans(t *testing.T) {
 		t.Error("half of a span was read")
 	}
 }
+
+func TestCompactionGivesWayAfterItHasWorked(t *testing.T) {
+	s := newBed(t, storetest.Open(t, storetest.SQLite(t))).Service
+	long := time.Now().Add(-time.Hour)
+	since := long
+	if s.giveWay(t.Context(), &since); since != long {
+		t.Error("it gives way to nobody")
+	}
+	done, err := s.turn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.giveWay(t.Context(), &since); since == long {
+		t.Error("it does not give way to who reads")
+	}
+	began := time.Now().Add(time.Hour)
+	since = began
+	if s.giveWay(t.Context(), &since); since != began {
+		t.Error("it gives way before it has worked")
+	}
+	done()
+	if n := s.reading.Load(); n != 0 {
+		t.Errorf("%d still read", n)
+	}
+}
