@@ -47,18 +47,18 @@ func (a *readAhead) bytes() int64 { return max(int64(*a), leastAhead) }
 
 func (a *readAhead) grow() { *a = readAhead(min(2*a.bytes(), mostAhead)) }
 
-// footer returns that of a segment, Lean.
+// footer returns that of a segment, Bare.
 func (s *Service) footer(ctx context.Context, g store.Segment) (*segment.Footer, error) {
 	key := blockKey{object: g.ObjectID, column: keyFooter}
-	if f, ok := s.columns.get(key); ok {
+	if f, ok := s.footers.get(key); ok {
 		return f.(*segment.Footer), nil
 	}
 	f, err := s.wholeFooter(ctx, g)
 	if err != nil {
 		return nil, err
 	}
-	f = f.Lean()
-	s.columns.put(key, f, f.Size())
+	f = f.Bare()
+	s.footers.put(key, f, f.Size())
 	return f, nil
 }
 
@@ -306,10 +306,13 @@ func (b *blockSource) values(ctx context.Context, keys []string) ([]*segment.Val
 	return out, nil
 }
 
-func (b *blockSource) stats(context.Context) (*chunk.Stats, error) {
-	raw := b.info().Stats
-	if len(raw) == 0 {
+func (b *blockSource) stats(ctx context.Context) (*chunk.Stats, error) {
+	if !b.info().HasStats {
 		return nil, nil
+	}
+	raw, err := b.outlined.blockStats(ctx, b.block)
+	if err != nil {
+		return nil, err
 	}
 	s, err := chunk.DecodeStats(raw)
 	if err != nil {

@@ -218,7 +218,7 @@ func (c *compaction) count(raw []byte) error {
 
 // needsTogether tells whether a block is of a segment that has statistics of all blocks together, and not of each.
 func (c *compaction) needsTogether(p *part) bool {
-	return p.together != nil && slices.ContainsFunc(p.together.Blocks, func(b segment.BlockInfo) bool { return len(b.Stats) == 0 })
+	return p.together != nil && slices.ContainsFunc(p.together.Blocks, func(b segment.BlockInfo) bool { return !b.HasStats })
 }
 
 // add adds the rows of a piece to the block that is being made, and its statistics.
@@ -366,10 +366,11 @@ func toAbsorb(sizes []int64, size int64) int {
 
 // absorb takes the blocks of an older segment in: large ones as they are, others as rows of new ones.
 func (c *compaction) absorb(ctx context.Context, g store.Segment) ([]piece, error) {
-	footer, err := c.service.footer(ctx, g)
+	footer, err := c.service.wholeFooter(ctx, g)
 	if err != nil {
 		return nil, err
 	}
+	footer = footer.Lean()
 	outline, err := footer.WholeOutline(g.FooterAt, c.service.ranges(ctx, g))
 	if err != nil {
 		return nil, outlineFailed(err)
@@ -384,7 +385,7 @@ func (c *compaction) absorb(ctx context.Context, g store.Segment) ([]piece, erro
 			continue
 		}
 		parts = append(parts, p)
-		known := c.stream != store.StreamHistory || len(footer.Blocks[block.block].Stats) > 0
+		known := c.stream != store.StreamHistory || footer.Blocks[block.block].HasStats
 		if p.whole() && (c.needsTogether(p) || known && isLarge(footer, block.block)) {
 			c.copies[p] = segment.Part{Source: source, Footer: footer, Index: block.block, Outline: outline}
 		}

@@ -24,7 +24,22 @@ type outlined struct {
 	// curves are those that were read, by column and block.
 	curves map[int][][]byte
 
+	// counted are the blocks with their statistics, once somebody has asked for them.
+	counted []segment.BlockInfo
+
 	columnsAhead, rowsAhead readAhead
+}
+
+// blockStats returns the statistics of a block as they are stored.
+func (o *outlined) blockStats(ctx context.Context, block int) ([]byte, error) {
+	if o.counted == nil {
+		f, err := o.service.wholeFooter(ctx, o.segment)
+		if err != nil {
+			return nil, err
+		}
+		o.counted = f.Lean().Blocks
+	}
+	return o.counted[block].Stats, nil
 }
 
 // curves are those of some keys in the same rows of a part.
@@ -185,7 +200,7 @@ func (o *outlined) find(ctx context.Context) (*segment.Outline, error) {
 		return o.outline, nil
 	}
 	key := blockKey{object: o.segment.ObjectID, column: keyOutline}
-	if known, ok := o.service.columns.get(key); ok {
+	if known, ok := o.service.footers.get(key); ok {
 		o.outline, o.searched = known.(*segment.Outline), true
 		return o.outline, nil
 	}
@@ -195,7 +210,7 @@ func (o *outlined) find(ctx context.Context) (*segment.Outline, error) {
 	}
 	o.outline, o.searched = found, true
 	if found != nil {
-		o.service.columns.put(key, found, found.Size())
+		o.service.footers.put(key, found, found.Size())
 	}
 	return found, nil
 }

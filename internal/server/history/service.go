@@ -26,11 +26,12 @@ const (
 )
 
 const (
-	// linesCache holds lines and what they are made of, columnsCache the columns that charts are made of, statistics and
-	// footers, tracesCache charts that are carried on, answersCache what was computed. Apart, since a walk through all lines
-	// would drive out all columns.
+	// linesCache holds lines and what they are made of, columnsCache the columns that charts are made of and statistics of
+	// chunks, footersCache what every reader of a segment needs, tracesCache charts that are carried on, answersCache what was
+	// computed. Apart, since a walk through all lines would drive out all columns, and those all footers.
 	linesCache   = 12 << 20
-	columnsCache = 12 << 20
+	columnsCache = 6 << 20
+	footersCache = 6 << 20
 	tracesCache  = 12 << 20
 	answersCache = 4 << 20
 	// readers is how many requests work on lines at once; more only compete for memory and the two processors of a small pod.
@@ -55,8 +56,8 @@ type Service struct {
 	logger *slog.Logger
 	now    func() time.Time
 
-	lines, columns, traces, answers *cache
-	readers                         *semaphore.Weighted
+	lines, columns, footers, traces, answers *cache
+	readers                                  *semaphore.Weighted
 	// reading counts those who work on lines or wait for their turn: compaction gives way to them.
 	reading *atomic.Int64
 	// holder names this service in leases, touched are runs that may have lines to compact.
@@ -77,7 +78,8 @@ func New(s *store.Store, cfg Config) *Service {
 	}
 	return &Service{
 		store: s, bucket: cfg.Bucket, logger: cfg.Logger, now: cfg.Now,
-		lines: newCache(linesCache), columns: newCache(columnsCache), traces: newCache(tracesCache), answers: newCache(answersCache),
+		lines: newCache(linesCache), columns: newCache(columnsCache), footers: newCache(footersCache),
+		traces: newCache(tracesCache), answers: newCache(answersCache),
 		readers: semaphore.NewWeighted(readers), reading: &atomic.Int64{},
 		holder: s.NewID(), touched: make(chan store.ID, maxTouched),
 		pendingMu: &sync.Mutex{}, pending: map[store.ID]pending{},

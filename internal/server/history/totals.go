@@ -54,7 +54,7 @@ func (v *view) carriedTotals(ctx context.Context) (*chunk.Totals, error) {
 func (v *view) cutsThrough(line int64) bool {
 	return slices.ContainsFunc(v.parts, func(p *part) bool {
 		block, ok := p.source.(*blockSource)
-		return p.lines.from < line && line < p.lines.to && !(ok && len(block.info().Stats) == 0)
+		return p.lines.from < line && line < p.lines.to && !(ok && !block.info().HasStats)
 	})
 }
 

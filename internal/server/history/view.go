@@ -116,7 +116,7 @@ func segmentsOf(snapshot store.Snapshot, head store.StreamHead) []store.Segment 
 // the last value of a key is that of its last line.
 func splitStats(parts []*part) {
 	for _, p := range parts {
-		if p.together != nil && slices.ContainsFunc(p.together.Blocks, func(b segment.BlockInfo) bool { return len(b.Stats) == 0 }) {
+		if p.together != nil && slices.ContainsFunc(p.together.Blocks, func(b segment.BlockInfo) bool { return !b.HasStats }) {
 			return
 		}
 	}

@@ -61,8 +61,10 @@ type BlockInfo struct {
 	FirstLine, NextLine int64
 	MinStep, MaxStep    int64
 	// Stats are the statistics of its rows in the order of lines, encoded by package chunk; empty where the lines must be
-	// asked.
+	// asked, and in a Bare footer.
 	Stats []byte
+	// HasStats tells that there are.
+	HasStats bool
 }
 
 // Rows is the number of rows so far.
@@ -168,7 +170,7 @@ func (b *Builder) Block(stats []byte) *Block {
 	lines, steps := column{format: formatInt, ints: b.lines}, column{format: formatInt, ints: b.steps}
 	info := BlockInfo{
 		Rows: rows, FirstLine: slices.Min(b.lines), NextLine: slices.Max(b.lines) + 1,
-		MinStep: slices.Min(b.steps), MaxStep: slices.Max(b.steps), Stats: stats,
+		MinStep: slices.Min(b.steps), MaxStep: slices.Max(b.steps), Stats: stats, HasStats: len(stats) > 0,
 	}
 	rank, raw := b.ranks(), b.raw.text[:0]
 	for i := range rows {

@@ -210,6 +210,7 @@ func (r *reader) info() BlockInfo {
 		Rows: r.count(maxRows), FirstLine: r.varint(), NextLine: r.varint(), MinStep: r.varint(), MaxStep: r.varint(),
 	}
 	info.Stats = r.bytes(r.count(len(r.rest)))
+	info.HasStats = len(info.Stats) > 0
 	if info.Rows == 0 || info.FirstLine >= info.NextLine || info.MinStep > info.MaxStep {
 		r.fail()
 	}
@@ -242,6 +243,20 @@ func (f *Footer) Lean() *Footer {
 		lean.Blocks[i].Stats = bytes.Clone(lean.Blocks[i].Stats)
 	}
 	return &lean
+}
+
+// Bare returns a Lean footer without the statistics of blocks: of many they are most of it. Its blocks cannot be part of another
+// segment.
+func (f *Footer) Bare() *Footer {
+	bare := *f
+	if len(f.Stats) > leanStats {
+		bare.Stats = nil
+	}
+	bare.Stats, bare.Blocks = bytes.Clone(bare.Stats), slices.Clone(f.Blocks) // all lies in the same memory
+	for i := range bare.Blocks {
+		bare.Blocks[i].Stats = nil
+	}
+	return &bare
 }
 
 // Columns are the columns that clients call by a name; mostly one or none.
