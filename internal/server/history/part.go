@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	"github.com/kubewandb/kubewandb/internal/server/segment"
@@ -206,9 +205,7 @@ func (c *chunkSource) fetched(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	for i := range found {
-		of := key
-		of.seq = found[i].Seq
-		c.ahead.known[of] = found[i].Body
+		c.ahead.known[keyOfSeq(key, found[i].Seq)] = found[i].Body
 		c.ahead.largest = max(c.ahead.largest, len(found[i].Body))
 	}
 	body, ok := c.ahead.known[key]
@@ -318,15 +315,15 @@ func (c *chunkSource) taken(keys []string, steps []int64, columns []chunk.Column
 
 // namesOf tells which names at the top of a line the step and the values of keys may stand under.
 func namesOf(keys []string) func(name []byte) bool {
-	plain := make([]string, len(keys))
+	names := make([]string, len(keys))
 	for i, key := range keys {
-		plain[i] = strings.ReplaceAll(key, `\.`, ".")
+		names[i] = plain(key)
 	}
 	return func(name []byte) bool {
 		if string(name) == "_step" || bytes.IndexByte(name, '\\') >= 0 { // an escape may stand for anything
 			return true
 		}
-		return slices.ContainsFunc(plain, func(key string) bool {
+		return slices.ContainsFunc(names, func(key string) bool {
 			return len(key) >= len(name) && key[:len(name)] == string(name) && (len(key) == len(name) || key[len(name)] == '.')
 		})
 	}
@@ -357,9 +354,7 @@ func (c *chunkSource) stats(ctx context.Context) (*chunk.Stats, error) {
 		if s.Wide {
 			s = nil
 		}
-		key := keyOf(&c.chunk, what)
-		key.seq = found[i].Seq
-		c.service.columns.put(key, s, 64+statsSize(s))
+		c.service.columns.put(keyOfSeq(keyOf(&c.chunk, what), found[i].Seq), s, 64+statsSize(s))
 		if found[i].Seq == c.chunk.Seq {
 			mine = s
 		}

@@ -70,6 +70,9 @@ func part(stream store.Stream, first int64, lines [][]byte, stats *chunk.Stats) 
 		p.Stats, p.Outline = chunk.EncodeStats(stats), chunk.EncodeOutline(stats, len(lines))
 	}
 	p.Body = chunk.Encode(lines)
+	if len(p.Outline) > len(p.Body)/2 { // keys that few lines have are as soon read there
+		p.Outline = nil
+	}
 	return p
 }
 

@@ -275,7 +275,7 @@ func (c *commit) writeOutlines(ctx context.Context) error {
 	return nil
 }
 
-// outlinesAtOnce bounds a statement: an outline is mostly a fiftieth of its chunk, and never larger than half of one.
+// outlinesAtOnce bounds a statement: an outline is mostly a fiftieth of its chunk, and at most half as long.
 const outlinesAtOnce = 16
 
 func (c *commit) writeHeads(ctx context.Context) error {
