@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
 // describe writes a message as text.
@@ -142,4 +145,29 @@ func repeat(s string, n int) []string {
 		list[i] = s
 	}
 	return list
+}
+
+func TestWhichChunksHaveAnOutline(t *testing.T) {
+	lines := func(n int, format string) [][]byte {
+		all := make([][]byte, n)
+		for i := range all {
+			all[i] = fmt.Appendf(nil, format, i, float64(i*i)/7)
+		}
+		return all
+	}
+	for sentence, c := range map[string]struct {
+		stream store.Stream
+		lines  [][]byte
+		want   bool
+	}{
+		"many lines":                         {store.StreamHistory, lines(chunk.OutlineLines, `{"_step":%d,"loss":%v}`), true},
+		"few lines":                          {store.StreamHistory, lines(chunk.OutlineLines-1, `{"_step":%d,"loss":%v}`), false},
+		"keys of one line each":              {store.StreamHistory, lines(chunk.OutlineLines, `{"_step":%[1]d,"%[1]d":%[2]v,"a%[1]d":1,"b%[1]d":2}`), false},
+		"many lines of another stream":       {store.StreamEvents, lines(chunk.OutlineLines, `{"_step":%d,"cpu":%v}`), false},
+		"many lines of which one is no step": {store.StreamHistory, append(lines(chunk.OutlineLines, `{"_step":%d,"loss":%v}`), []byte(`{"loss":1}`)), false},
+	} {
+		if p := part(c.stream, 7, c.lines, new(chunk.Stats)); (len(p.Outline) > 0) != c.want || len(p.Outline) > len(p.Body)/2 {
+			t.Errorf("%s: an outline of %d bytes beside %d", sentence, len(p.Outline), len(p.Body))
+		}
+	}
 }
