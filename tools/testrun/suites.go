@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -219,6 +220,9 @@ func tally(events io.Reader, out io.Writer) (count, error) {
 		case "build-output":
 			fmt.Fprint(out, e.Output)
 		case "pass", "fail", "skip":
+			if e.Test == "" {
+				total.failed += showUnended(buffered, e.Package, out)
+			}
 			total = total.plus(ended(e, buffered[key], out))
 			delete(buffered, key)
 		}
@@ -227,6 +231,27 @@ func tally(events io.Reader, out io.Writer) (count, error) {
 		return total, fmt.Errorf("read test events: %w", err)
 	}
 	return total, nil
+}
+
+// maxStacks bounds what is shown of a test that never ended.
+const maxStacks = 64 << 10
+
+// showUnended prints the outputs of a package's tests that have no end, and returns how many there are. Go's own limit ends a
+// package without a word on the tests that it ends, and what they print last are the stacks that tell where they hung.
+func showUnended(buffered map[[2]string]*bytes.Buffer, name string, out io.Writer) int {
+	var tests []string
+	for key := range buffered {
+		if key[0] == name && key[1] != "" {
+			tests = append(tests, key[1])
+		}
+	}
+	slices.Sort(tests)
+	for _, test := range tests {
+		output := buffered[[2]string{name, test}].Bytes()
+		fmt.Fprintf(out, "%s\n   test %s never ended\n", output[:min(len(output), maxStacks)], test)
+		delete(buffered, [2]string{name, test})
+	}
+	return len(tests)
 }
 
 func ended(e event, output *bytes.Buffer, out io.Writer) count {

@@ -37,6 +37,35 @@ not json at all
 	}
 }
 
+func TestTallyShowsWhereATestHung(t *testing.T) {
+	events := `{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN   TestA\n"}
+{"Action":"output","Package":"q","Test":"TestB","Output":"of another package\n"}
+{"Action":"output","Package":"p","Test":"TestA/sub","Output":"panic: test timed out after 25m0s\n"}
+{"Action":"output","Package":"p","Test":"TestA/sub","Output":"goroutine 18 [chan receive]\n"}
+{"Action":"output","Package":"p","Output":"FAIL\tp\t1500.045s\n"}
+{"Action":"fail","Package":"p","Elapsed":1500}
+{"Action":"pass","Package":"q","Test":"TestB"}
+{"Action":"pass","Package":"q"}
+`
+	var out strings.Builder
+	got, err := tally(strings.NewReader(events), &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (count{passed: 1, failed: 2}); got != want {
+		t.Errorf("tally = %v, want %v", got, want)
+	}
+	for _, shown := range []string{"goroutine 18", "test TestA never ended", "test TestA/sub never ended", "fail p (1500.0 s)"} {
+		if !strings.Contains(out.String(), shown) {
+			t.Errorf("the output lacks %q:\n%s", shown, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "of another package") {
+		t.Error("the output of a test that goes on in another package is shown")
+	}
+}
+
 func TestUnknownSuiteIsRefusedWithTheKnownOnes(t *testing.T) {
 	_, err := run(t.Context(), []string{"nonsense"})
 	if err == nil || !strings.Contains(err.Error(), "localcluster") {

@@ -50,7 +50,7 @@ type caller struct {
 func newCaller(tb testing.TB, url, key string, l *ledger) *caller {
 	transport := &http.Transport{}
 	tb.Cleanup(transport.CloseIdleConnections)
-	return &caller{tb: tb, client: &http.Client{Transport: transport}, url: url, key: key, ledger: l}
+	return &caller{tb: tb, client: &http.Client{Transport: transport, Timeout: patience}, url: url, key: key, ledger: l}
 }
 
 // send returns the answer to a request, and notes what it acknowledges. Any other answer than success is returned as an error.

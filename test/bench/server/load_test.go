@@ -233,8 +233,21 @@ func post(ctx context.Context, client *http.Client, url, key string, text []byte
 	return err
 }
 
-// exchange posts JSON and returns the answer.
+// refusal is an answer that is no success.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("got %d: %s", r.status, r.text) }
+
+// patience is how long a client waits for anything at most: a test that hangs tells less than one that fails.
+const patience = 5 * time.Minute
+
+// exchange posts JSON and returns the answer. Any other than success is a refusal.
 func exchange(ctx context.Context, client *http.Client, url, key string, text []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(text))
 	if err != nil {
 		return nil, err
@@ -248,7 +261,7 @@ func exchange(ctx context.Context, client *http.Client, url, key string, text []
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("got %s: %s", response.Status, answer)
+		err = &refusal{status: response.StatusCode, text: string(answer)}
 	}
 	return answer, err
 }

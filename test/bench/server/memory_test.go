@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -81,11 +82,14 @@ func manyRows(t *testing.T) []byte {
 
 // postPatiently comes again where it is sent away, as the client does.
 func postPatiently(t *testing.T, url, key string, body []byte) error {
-	for {
+	for began := time.Now(); ; wait(t, rand.N(time.Second)) {
 		err := post(t.Context(), http.DefaultClient, url, key, body)
-		if err == nil || !strings.Contains(err.Error(), "429") && !strings.Contains(err.Error(), "503") {
+		var sentAway *refusal
+		if !errors.As(err, &sentAway) || sentAway.status != http.StatusTooManyRequests && sentAway.status != http.StatusServiceUnavailable {
 			return err
 		}
-		wait(t, rand.N(time.Second))
+		if time.Since(began) > patience {
+			return fmt.Errorf("in %s the server took nothing: %w", patience, err)
+		}
 	}
 }
