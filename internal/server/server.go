@@ -27,6 +27,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/identity"
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
 	"github.com/kubewandb/kubewandb/internal/server/limit"
+	"github.com/kubewandb/kubewandb/internal/server/priority"
 	"github.com/kubewandb/kubewandb/internal/server/quota"
 	"github.com/kubewandb/kubewandb/internal/server/run"
 	"github.com/kubewandb/kubewandb/internal/server/store"
@@ -71,6 +72,7 @@ type Server struct {
 	metrics   *metrics
 	origins   *http.CrossOriginProtection
 	bodies    *semaphore.Weighted
+	readers   priority.Readers
 	limits    *limit.Limiter
 	health    *health
 	storage   *storage

@@ -26,7 +26,7 @@ func (s *Server) serve() {
 	cfg.Identity.Host, cfg.Identity.Now = s.host.String(), cfg.Now
 	s.identity = identity.New(cfg.Identity)
 	s.guard = access.NewGuard(s.store)
-	s.history = history.New(s.store, history.Config{Bucket: history.InBucket(s.storage.bucket), Logger: cfg.Logger, Now: cfg.Now})
+	s.history = history.New(s.store, history.Config{Bucket: history.InBucket(s.storage.bucket), Readers: &s.readers, Logger: cfg.Logger, Now: cfg.Now})
 	s.artifacts = artifact.New(s.store, s.guard, s.storage.bucket, artifact.Config{Logger: cfg.Logger, Now: cfg.Now})
 	s.quotas = quota.New(s.store, quota.Config{Default: cfg.StorageQuota, Registry: s.registry, Logger: cfg.Logger, Now: cfg.Now})
 	s.runs = run.New(s.store, run.Config{
@@ -44,6 +44,7 @@ func (s *Server) serve() {
 	s.ingest = ingest.New(s.store, ingest.Config{
 		Guard: s.guard, Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,
 		Limit:    func(user store.ID) time.Duration { return s.limits.Take(user, limit.Metrics) },
+		Readers:  &s.readers,
 		Files:    s.runs,
 		Written:  s.history.Logged,
 		Stored:   s.history.Page,

@@ -137,14 +137,14 @@ func (c *compaction) do(ctx context.Context) error {
 	for _, g := range all[:len(all)-len(c.absorbed)] {
 		staying = append(staying, span{g.FirstLine, g.NextLine})
 	}
-	began := time.Now()
+	pace := c.service.reading.Work()
 	for i, p := range work {
 		if i > 0 && len(overlap(staying, span{work[i-1].lines.to, p.lines.from})) > 0 {
 			if err := c.flush(); err != nil { // the lines between are in a segment that stays
 				return err
 			}
 		}
-		c.service.giveWay(ctx, &began)
+		pace.GiveWay(ctx)
 		if err := c.put(ctx, p); err != nil {
 			return err
 		}

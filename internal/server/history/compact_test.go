@@ -412,27 +412,29 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-func TestCompactionGivesWayAfterItHasWorked(t *testing.T) {
-	s := newBed(t, storetest.Open(t, storetest.SQLite(t))).Service
-	long := time.Now().Add(-time.Hour)
-	since := long
-	if s.giveWay(t.Context(), &since); since != long {
-		t.Error("it gives way to nobody")
-	}
-	done, err := s.turn(t.Context())
+func TestCompactionGoesOnBesideReaders(t *testing.T) {
+	b, r := newBed(t, storetest.Open(t, storetest.SQLite(t))), rand.New(rand.NewPCG(6, 6))
+	run, m := b.logged(t, "r", r, 20)
+	done, err := b.turn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.giveWay(t.Context(), &since); since == long {
-		t.Error("it does not give way to who reads")
+	if !b.reading.Any() {
+		t.Error("who reads is not counted")
 	}
-	began := time.Now().Add(time.Hour)
-	since = began
-	if s.giveWay(t.Context(), &since); since != began {
-		t.Error("it gives way before it has worked")
+	if err := b.CompactRun(t.Context(), run.RunID, 1); err != nil {
+		t.Fatal(err)
 	}
-	done()
-	if n := s.reading.Load(); n != 0 {
-		t.Errorf("%d still read", n)
+	if chunks, _ := b.stored(t, run.RunID, store.StreamHistory); chunks != 0 {
+		t.Errorf("%d chunks left", chunks)
+	}
+	if done(); b.reading.Any() {
+		t.Error("who has read is still counted")
+	}
+	b.check(t, run.RunID, m, r)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.turn(ctx); err == nil || b.reading.Any() {
+		t.Errorf("who has gone is still counted: %t, %v", b.reading.Any(), err)
 	}
 }

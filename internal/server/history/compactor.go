@@ -141,31 +141,6 @@ func (s *Service) CompactRun(ctx context.Context, run store.ID, least int) (err 
 	return nil
 }
 
-const (
-	// stint is how long compaction works at a time, glances and glance how often it looks then whether somebody still reads, and
-	// how long it waits in between: it is at most half as fast where somebody always reads.
-	stint   = 16 * time.Millisecond
-	glances = 8
-	glance  = 2 * time.Millisecond
-)
-
-// giveWay lets those who read finish first when a stint is over, which began at since. They wait for the database a few times,
-// and for a processor after each.
-func (s *Service) giveWay(ctx context.Context, since *time.Time) {
-	if s.reading.Load() == 0 || time.Since(*since) < stint {
-		return
-	}
-	tick := time.NewTicker(glance)
-	defer tick.Stop()
-	for n := 0; n < glances && s.reading.Load() > 0 && ctx.Err() == nil; n++ {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
-	*since = time.Now()
-}
-
 // deleteObjects deletes objects whose time has come.
 func (s *Service) deleteObjects(ctx context.Context) error {
 	for {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
+	"github.com/kubewandb/kubewandb/internal/server/priority"
 	"github.com/kubewandb/kubewandb/internal/server/segment"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
@@ -42,6 +42,9 @@ const (
 type Config struct {
 	// Bucket is where segments go; without one nothing is compacted.
 	Bucket Bucket
+	// Readers counts those who work on lines or wait for their turn, beside others who read: compaction gives way to them. nil means
+	// that nobody else reads.
+	Readers *priority.Readers
 	// Logger hears of compaction; nil means slog.Default().
 	Logger *slog.Logger
 
@@ -58,8 +61,7 @@ type Service struct {
 
 	lines, columns, footers, traces, answers *cache
 	readers                                  *semaphore.Weighted
-	// reading counts those who work on lines or wait for their turn: compaction gives way to them.
-	reading *atomic.Int64
+	reading                                  *priority.Readers
 	// holder names this service in leases, touched are runs that may have lines to compact.
 	holder  store.ID
 	touched chan store.ID
@@ -76,11 +78,14 @@ func New(s *store.Store, cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Readers == nil {
+		cfg.Readers = new(priority.Readers)
+	}
 	return &Service{
 		store: s, bucket: cfg.Bucket, logger: cfg.Logger, now: cfg.Now,
 		lines: newCache(linesCache), columns: newCache(columnsCache), footers: newCache(footersCache),
 		traces: newCache(tracesCache), answers: newCache(answersCache),
-		readers: semaphore.NewWeighted(readers), reading: &atomic.Int64{},
+		readers: semaphore.NewWeighted(readers), reading: cfg.Readers,
 		holder: s.NewID(), touched: make(chan store.ID, maxTouched),
 		pendingMu: &sync.Mutex{}, pending: map[store.ID]pending{},
 	}
@@ -119,14 +124,14 @@ func (s *Service) read(ctx context.Context, run store.ID, stream store.Stream, f
 
 // turn waits until few enough others read.
 func (s *Service) turn(ctx context.Context) (done func(), err error) {
-	s.reading.Add(1)
+	leave := s.reading.Enter()
 	if err := s.readers.Acquire(ctx, 1); err != nil {
-		s.reading.Add(-1)
+		leave()
 		return nil, err
 	}
 	return func() {
 		s.readers.Release(1)
-		s.reading.Add(-1)
+		leave()
 	}, nil
 }
 

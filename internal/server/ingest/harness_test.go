@@ -25,6 +25,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
 	histories "github.com/kubewandb/kubewandb/internal/server/history"
 	"github.com/kubewandb/kubewandb/internal/server/ingest"
+	"github.com/kubewandb/kubewandb/internal/server/priority"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -45,6 +46,7 @@ type replica struct {
 	url      string
 	registry *prometheus.Registry
 	files    *uploads
+	readers  *priority.Readers
 }
 
 // uploads remembers what a FileRegistry was told.
@@ -87,9 +89,9 @@ func newReplica(t testing.TB, s *store.Store) replica {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	accounts := account.New(s, account.Config{Logger: logger})
-	r := replica{registry: prometheus.NewRegistry(), files: &uploads{}}
+	r := replica{registry: prometheus.NewRegistry(), files: &uploads{}, readers: new(priority.Readers)}
 	service := ingest.New(s, ingest.Config{
-		Guard: access.NewGuard(s), Memory: semaphore.NewWeighted(memory), Files: r.files, Registry: r.registry, Logger: logger,
+		Guard: access.NewGuard(s), Memory: semaphore.NewWeighted(memory), Files: r.files, Readers: r.readers, Registry: r.registry, Logger: logger,
 		Stored: histories.New(s, histories.Config{Logger: logger}).Page,
 		Authenticate: func(_ http.ResponseWriter, r *http.Request) (account.User, store.ID, error) {
 			_, key, _ := r.BasicAuth()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -166,8 +167,25 @@ func TestWhichChunksHaveAnOutline(t *testing.T) {
 		"many lines of another stream":       {store.StreamEvents, lines(chunk.OutlineLines, `{"_step":%d,"cpu":%v}`), false},
 		"many lines of which one is no step": {store.StreamHistory, append(lines(chunk.OutlineLines, `{"_step":%d,"loss":%v}`), []byte(`{"loss":1}`)), false},
 	} {
-		if p := part(c.stream, 7, c.lines, new(chunk.Stats)); (len(p.Outline) > 0) != c.want || len(p.Outline) > len(p.Body)/2 {
+		if p := (packer{stats: new(chunk.Stats)}).part(c.stream, 7, c.lines); (len(p.Outline) > 0) != c.want || len(p.Outline) > len(p.Body)/2 {
 			t.Errorf("%s: an outline of %d bytes beside %d", sentence, len(p.Outline), len(p.Body))
 		}
+	}
+}
+
+func TestLongBodiesArePackedWithPauses(t *testing.T) {
+	var lines [][]byte
+	size, pauses := 0, 0
+	for n := range 2000 {
+		lines = append(lines, fmt.Appendf(nil, `{"_step":%d,"loss":%v,"pad":"%0*d"}`, n, float64(n*n)/7, n%300, n))
+		size += len(lines[n])
+	}
+	busy := packer{stats: new(chunk.Stats), pause: func() { pauses++ }}
+	got := busy.part(store.StreamHistory, 7, lines)
+	if least := size / (pauseBytes + 512); pauses < least || pauses > size/pauseBytes {
+		t.Errorf("%d pauses in %d bytes", pauses, size)
+	}
+	if want := (packer{stats: new(chunk.Stats)}).part(store.StreamHistory, 7, lines); !reflect.DeepEqual(got, want) {
+		t.Error("a part depends on pauses")
 	}
 }

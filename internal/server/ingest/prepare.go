@@ -17,8 +17,19 @@ var streams = [...]struct {
 	stream store.Stream
 }{{historyFile, store.StreamHistory}, {eventsFile, store.StreamEvents}, {consoleFile, store.StreamConsole}}
 
+// packer makes parts of lines.
+type packer struct {
+	// stats is memory that is used again.
+	stats *chunk.Stats
+	// pause is called again and again where lines take longer than a moment; nil for no pause.
+	pause func()
+}
+
+// pauseBytes is after how many bytes of lines a packer may pause: less than half a millisecond.
+const pauseBytes = 16 << 10
+
 // prepare makes of a message what is to be written. Nothing of it lies in the memory of the body.
-func (m *message) prepare(stats *chunk.Stats) (*store.Append, error) {
+func (m *message) prepare(p packer) (*store.Append, error) {
 	a := &store.Append{Complete: m.complete, ExitCode: m.exitCode, Preempting: m.preempting}
 	for _, s := range streams {
 		for _, stretch := range m.files[s.file] {
@@ -26,7 +37,7 @@ func (m *message) prepare(stats *chunk.Stats) (*store.Append, error) {
 				return nil, errOffset
 			}
 			var err error
-			if a.Parts, err = appendParts(a.Parts, s.stream, stretch.offset, m.lines[stretch.from:stretch.to], stats); err != nil {
+			if a.Parts, err = p.appendParts(a.Parts, s.stream, stretch.offset, m.lines[stretch.from:stretch.to]); err != nil {
 				return nil, err
 			}
 		}
@@ -36,7 +47,7 @@ func (m *message) prepare(stats *chunk.Stats) (*store.Append, error) {
 }
 
 // appendParts cuts lines into parts of at most chunk.MaxRaw bytes.
-func appendParts(parts []store.Part, stream store.Stream, first int64, lines [][]byte, stats *chunk.Stats) ([]store.Part, error) {
+func (p packer) appendParts(parts []store.Part, stream store.Stream, first int64, lines [][]byte) ([]store.Part, error) {
 	for len(lines) > 0 {
 		n, size := 0, 0
 		for n < len(lines) && (n == 0 || size+len(lines[n]) < chunk.MaxRaw) {
@@ -46,34 +57,39 @@ func appendParts(parts []store.Part, stream store.Stream, first int64, lines [][
 			size += len(lines[n]) + 1
 			n++
 		}
-		parts = append(parts, part(stream, first, lines[:n], stats))
+		parts = append(parts, p.part(stream, first, lines[:n]))
 		first, lines = first+int64(n), lines[n:]
 	}
 	return parts, nil
 }
 
-func part(stream store.Stream, first int64, lines [][]byte, stats *chunk.Stats) store.Part {
+func (p packer) part(stream store.Stream, first int64, lines [][]byte) store.Part {
 	hash := chunk.Hash(lines)
-	p := store.Part{
+	made := store.Part{
 		Stream: stream, FirstLine: first, N: int32(len(lines)), // fewer than bytes in a body
 		MinStep: store.NoStep, MaxStep: store.NoStep, Hash: hash[:],
 	}
 	if stream == store.StreamHistory {
-		stats.Reset()
+		p.stats.Reset()
 		if len(lines) >= chunk.OutlineLines {
-			stats.Sketch(first)
+			p.stats.Sketch(first)
 		}
+		scanned := 0
 		for _, line := range lines {
-			_ = chunk.Scan(line, stats) // a line that is no object is stored and counts nothing
+			_ = chunk.Scan(line, p.stats) // a line that is no object is stored and counts nothing
+			if scanned += len(line); scanned >= pauseBytes && p.pause != nil {
+				p.pause()
+				scanned = 0
+			}
 		}
-		p.MinStep, p.MaxStep = stats.Steps()
-		p.Stats, p.Outline = chunk.EncodeStats(stats), chunk.EncodeOutline(stats, len(lines))
+		made.MinStep, made.MaxStep = p.stats.Steps()
+		made.Stats, made.Outline = chunk.EncodeStats(p.stats), chunk.EncodeOutline(p.stats, len(lines))
 	}
-	p.Body = chunk.Encode(lines)
-	if len(p.Outline) > len(p.Body)/2 { // keys that few lines have are as soon read there
-		p.Outline = nil
+	made.Body = chunk.Encode(lines)
+	if len(made.Outline) > len(made.Body)/2 { // keys that few lines have are as soon read there
+		made.Outline = nil
 	}
-	return p
+	return made
 }
 
 // summary is the last line of the summary's file, if it is an object.

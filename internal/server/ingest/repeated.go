@@ -109,8 +109,8 @@ func nextLine(a *store.Append) (next int64) {
 // leaveOut takes lines of history out of a request that are stored already. Where there are none the process goes on with
 // steps that others had before it, and is not compared again.
 func (s *Service) leaveOut(ctx context.Context, a *store.Append) error {
-	stats := statistics.Get().(*chunk.Stats)
-	defer statistics.Put(stats)
+	again := packer{stats: statistics.Get().(*chunk.Stats)}
+	defer statistics.Put(again.stats)
 	var parts []store.Part
 	left := 0
 	for _, p := range a.Parts {
@@ -129,7 +129,7 @@ func (s *Service) leaveOut(ctx context.Context, a *store.Append) error {
 		kept := 0
 		for _, stretch := range fresh(lines, stored) {
 			kept += stretch[1] - stretch[0]
-			parts, err = appendParts(parts, p.Stream, p.FirstLine+int64(stretch[0]), lines[stretch[0]:stretch[1]], stats)
+			parts, err = again.appendParts(parts, p.Stream, p.FirstLine+int64(stretch[0]), lines[stretch[0]:stretch[1]])
 			if err != nil {
 				return err
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/server/access"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
+	"github.com/kubewandb/kubewandb/internal/server/priority"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 )
 
@@ -34,7 +35,7 @@ type FileRegistry interface {
 	Uploaded(ctx context.Context, run store.ID, names []string) error
 }
 
-// Config sets up a Service. Everything but Limit, Files, Logger and the seams is required.
+// Config sets up a Service. Everything but Limit, Readers, Files, Logger and the seams is required.
 type Config struct {
 	Guard Guard
 	// Authenticate returns the user of a request and the id of its API key, 0 where it came with another proof. Its answer
@@ -46,6 +47,8 @@ type Config struct {
 	Memory *semaphore.Weighted
 	// Limit returns how long a user has to wait before the next request, 0 for not at all; nil for no limit.
 	Limit func(user store.ID) time.Duration
+	// Readers are those to whom long bodies give way; nil for nobody.
+	Readers *priority.Readers
 	// Files hears of uploads; nil for nobody.
 	Files FileRegistry
 	// Written hears how many chunks of how many bytes were added to a run, so that they are compacted in time; nil for nobody.
@@ -86,6 +89,9 @@ func New(s *store.Store, cfg Config) *Service {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Readers == nil {
+		cfg.Readers = new(priority.Readers)
 	}
 	m := newMetrics(cfg.Registry)
 	return &Service{
@@ -221,11 +227,15 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request) (*store.Append, [
 		return nil, nil, err
 	}
 	s.metrics.bytes.Add(float64(len(body)))
+	p := packer{stats: statistics.Get().(*chunk.Stats)}
+	defer statistics.Put(p.stats)
 	if len(body) > longBody {
 		if err := s.working.Acquire(r.Context(), 1); err != nil {
 			return nil, nil, err
 		}
 		defer s.working.Release(1)
+		work := s.cfg.Readers.Work()
+		p.pause = func() { work.GiveWay(r.Context()) }
 	}
 	m := messages.Get().(*message)
 	defer messages.Put(m)
@@ -233,9 +243,7 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request) (*store.Append, [
 	if err := m.decode(body); err != nil {
 		return nil, nil, err
 	}
-	stats := statistics.Get().(*chunk.Stats)
-	defer statistics.Put(stats)
-	a, err := m.prepare(stats)
+	a, err := m.prepare(p)
 	return a, m.uploaded, err
 }
 

@@ -307,3 +307,17 @@ func TestASummaryThatWasReplacedDoesNotComeBack(t *testing.T) {
 		}
 	})
 }
+
+func TestLongBodiesAreTakenWhileSomebodyAlwaysReads(t *testing.T) {
+	sc := newScene(t, storetest.Open(t, storetest.SQLite(t)))
+	run := sc.run(t, "r")
+	defer sc.readers.Enter()()
+	lines := make([]string, 2000)
+	for n := range lines {
+		lines[n] = fmt.Sprintf(`{"_step":%d,"pad":"%0300d"}`, n, n)
+	}
+	sc.send(t, "r", file(history, 0, lines...))
+	if got := sc.lines(t, run, store.StreamHistory, ""); len(got) != len(lines) {
+		t.Errorf("%d lines of %d", len(got), len(lines))
+	}
+}
