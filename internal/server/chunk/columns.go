@@ -17,6 +17,8 @@ const (
 	maxColumns = 250
 	// leastColumnLines is the number of lines from which columns pay.
 	leastColumnLines = 4
+	// leastMember is the length of the shortest member of an object: "":0,
+	leastMember = 5
 )
 
 // The forms of a column.
@@ -28,6 +30,10 @@ const (
 
 // table is a chunk as columns.
 type table struct {
+	// lines is how many there will be, and room for how many values there may be memory that none of them needs: no more than
+	// could stand in the lines.
+	lines, room int
+
 	index  map[string]int
 	names  [][]byte
 	counts []byte // of names, by line
@@ -55,6 +61,10 @@ func appendColumns(b []byte, lines [][]byte) (out []byte, ok bool) {
 	t := tables.Get().(*table)
 	defer tables.Put(t)
 	defer t.reset()
+	t.lines, t.room = len(lines), 0
+	for _, line := range lines {
+		t.room += len(line) / leastMember
+	}
 	for _, line := range lines {
 		if !t.add(line) {
 			return b, false
@@ -113,6 +123,11 @@ func (t *table) note(name, value []byte) bool {
 		}
 		t.index[string(name)] = at
 		t.names = append(t.names, name)
+		if t.values[at] == nil {
+			n := min(t.lines, t.room)
+			t.values[at] = make([][]byte, 0, n)
+			t.room -= n
+		}
 	}
 	t.order = append(t.order, byte(at)) // below maxColumns
 	t.values[at] = append(t.values[at], value)

@@ -101,24 +101,37 @@ func readFailure(err error) error {
 
 // buffers keep the memory of bodies for later ones of about their size. What is large is worth most: the collector would see
 // its garbage only after as much again was allocated.
-type buffers struct{ classes [12]sync.Pool }
+type buffers struct{ classes [12 * classSteps]sync.Pool }
 
-// class is 0 up to minBuffer, and one more for each doubling.
-func class(size int64) int { return bits.Len64(uint64(max(size-1, 0)) / minBuffer) }
+// classSteps is how many classes there are of sizes that are less than twice as long as others: a sixteenth of the memory is
+// unused at most, and a body that is a little longer than the last one still fits into its place.
+const classSteps = 16
+
+// class returns the least class for a size, and the size of its memory: minBuffer, or some sixteenths of a power of two.
+func class(size int64) (class int, memory int64) {
+	if size <= minBuffer {
+		return 0, minBuffer
+	}
+	doublings := bits.Len64(uint64(size-1)/minBuffer) - 1
+	step := int64(minBuffer/classSteps) << doublings
+	steps := (size + step - 1) / step // from 17 to 32
+	return doublings*classSteps + int(steps) - classSteps, steps * step
+}
 
 // get returns memory for size bytes; more may be appended.
 func (b *buffers) get(size int64) *[]byte {
-	if kept, ok := b.classes[class(size)].Get().(*[]byte); ok && int64(cap(*kept)) >= size {
+	at, memory := class(size)
+	if kept, ok := b.classes[at].Get().(*[]byte); ok && int64(cap(*kept)) >= size {
 		return kept
 	}
-	fresh := make([]byte, 0, max(size, minBuffer))
+	fresh := make([]byte, 0, memory)
 	return &fresh
 }
 
 // put takes memory back, perhaps grown.
 func (b *buffers) put(holder *[]byte, buffer []byte) {
 	*holder = buffer[:0]
-	if at := class(int64(cap(buffer))); at < len(b.classes) {
+	if at, _ := class(int64(cap(buffer))); at < len(b.classes) {
 		b.classes[at].Put(holder)
 	}
 }

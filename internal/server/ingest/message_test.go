@@ -189,3 +189,20 @@ func TestLongBodiesArePackedWithPauses(t *testing.T) {
 		t.Error("a part depends on pauses")
 	}
 }
+
+func TestMemoryOfBodiesFits(t *testing.T) {
+	last := 0
+	for size := int64(1); size <= maxBody+1; size += 1 + size/100 {
+		at, memory := class(size)
+		if memory < size || memory > max(size+size/classSteps, minBuffer) {
+			t.Fatalf("%d bytes of memory for a body of %d", memory, size)
+		}
+		if again, same := class(memory); again != at || same != memory {
+			t.Fatalf("memory of %d bytes is of class %d, its body of class %d", memory, again, at)
+		}
+		if at < last || at >= len((&buffers{}).classes) {
+			t.Fatalf("class %d of %d bytes follows %d", at, size, last)
+		}
+		last = at
+	}
+}

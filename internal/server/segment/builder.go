@@ -35,6 +35,8 @@ type Builder struct {
 	index, dicts map[string]int32
 	paths        []string
 	columns      []*column
+	// spare are columns of the last block, emptied: the next one has values of about the same keys.
+	spare []*column
 	// seen and seenDicts hold the row, counted from 1, in which a column or dict was met last.
 	seen, seenDicts []int32
 	cells           []int32
@@ -143,9 +145,22 @@ func (b *Builder) column(path []byte) int32 {
 	}
 	at, name := int32(len(b.columns)), string(path) // at most MaxColumns
 	b.index[name] = at
-	b.paths, b.columns, b.seen = append(b.paths, name), append(b.columns, &column{}), append(b.seen, 0)
+	b.paths, b.columns, b.seen = append(b.paths, name), append(b.columns, b.empty()), append(b.seen, 0)
 	return at
 }
+
+// empty returns a column without values.
+func (b *Builder) empty() *column {
+	if len(b.spare) == 0 {
+		return &column{}
+	}
+	c := b.spare[len(b.spare)-1]
+	b.spare = b.spare[:len(b.spare)-1]
+	return c
+}
+
+// maxSpare bounds the columns that are kept: blocks of more have few values in each.
+const maxSpare = 256
 
 func (b *Builder) findDicts(row int32) bool {
 	for _, path := range b.walker.dicts {
@@ -203,7 +218,14 @@ func (b *Builder) Block(stats []byte) *Block {
 		block.Columns = append(block.Columns, encoded)
 		columns[i] = nil
 	}
-	*b = Builder{walker: b.walker, raw: column{text: raw}}
+	spare := append(b.spare, b.columns...)
+	for _, c := range spare {
+		c.clear()
+	}
+	if len(spare) > maxSpare {
+		spare = nil
+	}
+	*b = Builder{walker: b.walker, raw: column{text: raw}, lines: b.lines[:0], steps: b.steps[:0], spare: spare}
 	return block
 }
 

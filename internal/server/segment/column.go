@@ -45,6 +45,13 @@ func (c *column) add(row int32, token []byte) {
 	c.change(token)
 }
 
+// clear removes all values and keeps their memory.
+func (c *column) clear() {
+	*c = column{
+		rows: c.rows[:0], ints: c.ints[:0], floats: c.floats[:0], text: c.text[:0], ends: c.ends[:0], scratch: c.scratch,
+	}
+}
+
 // wholeToken reads a number of 64 bits that is written as strconv writes it.
 func wholeToken(token []byte) (int64, bool) {
 	if len(token) == 0 || len(token) > 20 || (token[0] == '-' && len(token) > 1 && token[1] == '0') {

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,6 +56,7 @@ func StepsOf(lines int, columns []chunk.Column) []int64 {
 
 // take appends the values of some rows, counted from first.
 func (c *column) take(first int32, from *chunk.Column) {
+	c.rows = slices.Grow(c.rows, len(from.Rows))
 	for i, row := range from.Rows {
 		row += first
 		switch {
