@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/kubewandb/kubewandb/internal/server/chunk"
@@ -134,5 +136,40 @@ func BenchmarkAdd(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(lines)), "ns/line")
 		})
+	}
+}
+
+// TestABlockDependsOnItsRowsAlone makes blocks with the memory of others, of more and of fewer columns, in order and not.
+func TestABlockDependsOnItsRowsAlone(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	var used Builder
+	for n := range 60 {
+		var fresh Builder
+		start, disorder := r.IntN(100), r.IntN(3) == 0
+		for i := range 1 + r.IntN(200) {
+			step := start + i
+			if disorder {
+				step = r.IntN(300)
+			}
+			line := stripLine(r, step)
+			if r.IntN(50) == 0 {
+				line = []byte("no object")
+			}
+			for _, b := range []*Builder{&used, &fresh} {
+				b.Add(int64(i), int64(step), line)
+			}
+		}
+		if n%20 == 19 { // more columns than are kept
+			var members []string
+			for i := range maxSpare + 1 {
+				members = append(members, fmt.Sprintf(`"wide%d":%d`, i, i))
+			}
+			for _, b := range []*Builder{&used, &fresh} {
+				b.Add(1000, 1000, []byte("{"+strings.Join(members, ",")+"}"))
+			}
+		}
+		if got, want := used.Block(nil), fresh.Block(nil); !reflect.DeepEqual(got, want) {
+			t.Fatalf("block %d, with the memory of those before it, is another one", n)
+		}
 	}
 }
