@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kubewandb/kubewandb/test/browser"
 )
@@ -51,18 +50,15 @@ func TestB2TheConsoleOpensWithThePasswordOfTheSecret(t *testing.T) {
 	console := system.env["CONSOLE_URL"]
 	must(t, browser.EnterConsole(ctx, page, console, string(password)))
 	must(t, browser.SeeOverview(ctx, page, console, resource(t).Status.Release.Name))
-	must(t, browser.EditUserLayer(ctx, page, console, "values:\n  global:\n    banners:\n      e2e: {type: info, message: Served by the user layer}\n"))
-
-	eventually(t, 30*time.Second, func() string {
-		stored := shell(t, "kubectl", "get", "secret", "wandb-spec-user", "-o", "jsonpath={.data.values}")
-		values, err := base64.StdEncoding.DecodeString(stored)
-		if err != nil || !strings.Contains(string(values), "Served by the user layer") {
-			return "the user layer does not hold the edit: " + string(values)
-		}
-		return ""
+	released(t, func() {
+		must(t, browser.EditUserLayer(ctx, page, console, "values:\n  global:\n    banners:\n      e2e: {type: info, message: Served by the user layer}\n"))
 	})
-	awaitCondition(t, time.Minute, "Ready", "True", "")
+	stored := shell(t, "kubectl", "get", "secret", "wandb-spec-user", "-o", "jsonpath={.data.values}")
+	values, err := base64.StdEncoding.DecodeString(stored)
+	must(t, err)
+	if !strings.Contains(string(values), "Served by the user layer") {
+		t.Errorf("the user layer does not hold the edit: %s", values)
+	}
 	must(t, browser.LeaveConsole(ctx, page, browser.ConsoleUser))
-	setUserLayer(t, map[string]any{})
-	awaitCondition(t, time.Minute, "Ready", "True", "")
+	released(t, func() { setUserLayer(t, map[string]any{}) })
 }

@@ -47,4 +47,5 @@ func awaitEnv(t *testing.T, want string) {
 		return ""
 	})
 	t.Logf("E2E_LAYER=%q after %s", want, took)
+	applicationPod(t)
 }

@@ -217,23 +217,44 @@ func applicationUIDs(t *testing.T) string {
 	return strings.Join(uids, " ")
 }
 
-// admin runs a command of the administrator in a pod of the application. An earlier test may still have its pods replaced:
-// what reached no container is tried again.
-func admin(t *testing.T, arguments ...string) (output string) {
+// released makes a change and waits until the operator has released it: the conditions alone would still tell of the state
+// before, and the change would replace pods under the tests that follow.
+func released(t *testing.T, change func()) {
 	t.Helper()
-	command := append([]string{"exec", "deploy/wandb-app", "--", "server", "admin"}, arguments...)
-	eventually(t, 2*time.Minute, func() string {
-		var err error
-		if output, err = try(t.Context(), "", "kubectl", command...); err == nil {
-			return ""
+	before := resource(t).Status.Release.Revision
+	change()
+	eventually(t, time.Minute, func() string {
+		r := resource(t)
+		if r.Status.Release.Revision <= before {
+			return fmt.Sprintf("the release is still at revision %d", before)
 		}
-		for _, unreached := range []string{"container not found", "unable to upgrade connection", "error dialing backend"} {
-			if strings.Contains(err.Error(), unreached) {
-				return err.Error()
-			}
+		if ready := r.condition("Ready"); ready.Status != "True" {
+			return fmt.Sprintf("Ready=%s, reason %s: %s", ready.Status, ready.Reason, ready.Message)
 		}
-		t.Fatalf("kubectl %s: %v", strings.Join(command, " "), err)
 		return ""
 	})
-	return output
+	applicationPod(t)
+}
+
+// applicationPod is a pod of the application that is ready and stays, once a rollout that is under way has ended.
+func applicationPod(t *testing.T) (name string) {
+	t.Helper()
+	shell(t, "kubectl", "rollout", "status", "deployment/wandb-app", "--timeout=120s")
+	eventually(t, time.Minute, func() string {
+		for _, p := range pods(t, namespace, "app.kubernetes.io/instance=wandb,app.kubernetes.io/name=app") {
+			if p.ready() {
+				name = p.Metadata.Name
+				return ""
+			}
+		}
+		return "no pod of the application is ready"
+	})
+	return name
+}
+
+// admin runs a command of the administrator in a pod of the application. kubectl's own choice, of a Deployment, may be a
+// pod that is on its way out, and would take the command with it.
+func admin(t *testing.T, arguments ...string) string {
+	t.Helper()
+	return shell(t, "kubectl", append([]string{"exec", applicationPod(t), "--", "server", "admin"}, arguments...)...)
 }
