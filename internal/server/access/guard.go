@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/kubewandb/kubewandb/internal/fault"
@@ -140,13 +139,14 @@ func signedIn(ctx context.Context) (account.User, error) {
 	return user, nil
 }
 
-// notFound gives a missing row the reason that callers look for, and leaves other errors alone.
+// notFound gives a missing row the reason that callers look for, and leaves other errors alone. People read this error: it does
+// not tell which table was asked.
 func notFound(err error, what string) error {
 	if err == nil || !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return &fault.Error{
-		Reason: ReasonNotFound, Op: what + " not found", Err: fmt.Errorf("%s: %w", what, err),
+		Reason: ReasonNotFound, Op: what + " not found", Err: store.ErrNotFound,
 		Hint: "Check the name, and that your API key belongs to somebody who may see it.",
 	}
 }

@@ -108,7 +108,7 @@ func (s *Service) Create(ctx context.Context, place access.Place, c Create) (*Ve
 	a := store.Artifact{
 		EntityID: place.Entity.ID, ProjectID: place.Project.ID, CollectionID: collection.ID, VersionIndex: store.NoVersion,
 		Digest: store.Text(c.Digest), Description: store.Blob(c.Description), Metadata: store.Blob(c.Metadata),
-		CommitHash: run.CommitHash, HistoryStep: store.NoHistoryStep, TTLSeconds: store.TTLInherited,
+		HistoryStep: store.NoHistoryStep, TTLSeconds: store.TTLInherited,
 		RunID: run.ID, UserID: place.User.ID, CreatedAt: now, UpdatedAt: now,
 	}
 	if c.HistoryStep != nil && *c.HistoryStep >= 0 {

@@ -89,7 +89,9 @@ type Artifact struct {
 	Metadata Blob `bun:"metadata"`
 	// Wishes is a JSON list of the aliases that were asked for with the version; empty means none. A pending one gets them with
 	// its commit.
-	Wishes      Blob   `bun:"wishes"`
+	Wishes Blob `bun:"wishes"`
+	// CommitHash is not used: what clients are told follows from id and digest. The column stays for the replicas of a release
+	// before, which read it during an upgrade.
 	CommitHash  Text   `bun:"commit_hash"`
 	HistoryStep int64  `bun:"history_step"`
 	TTLSeconds  int64  `bun:"ttl_seconds"`

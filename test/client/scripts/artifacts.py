@@ -60,6 +60,7 @@ versions = list(api.artifacts("dataset", "artifacts/set"))
 assert [a.version for a in versions] == ["v1", "v0"], versions
 assert "best" in versions[0].aliases and "best" not in versions[1].aliases, [v.aliases for v in versions]
 assert "again" in versions[1].aliases, versions[1].aliases
+assert len({a.commit_hash for a in versions}) == 2, [a.commit_hash for a in versions]
 assert api.artifact("artifacts/set").version == "v1"
 assert api.artifact("artifacts/set:best").version == "v1"
 old = api.artifact("artifacts/set:v0")

@@ -1,6 +1,9 @@
 package model
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/kubewandb/kubewandb/internal/server/artifact"
@@ -51,8 +54,16 @@ func (a Artifact) Size() int64 { return a.Artifact.Size }
 // FileCount counts the entries of its manifest.
 func (a Artifact) FileCount() int64 { return a.Artifact.FileCount }
 
-// CommitHash is that of the code of the run that made it.
-func (a Artifact) CommitHash() *string { return optional(a.Artifact.CommitHash) }
+// CommitHash names the commit of this version: 20 hexadecimal digits, which another version never has, whatever its files. It is
+// null until the commit. The client takes a null of a committed version for a fault of its own.
+func (a Artifact) CommitHash() *string {
+	if a.Artifact.State == store.ArtifactPending {
+		return nil
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "artifact commit %d %s", a.Artifact.ID, a.Artifact.Digest))
+	hash := hex.EncodeToString(sum[:10])
+	return &hash
+}
 
 // HistoryStep is the step at which it was logged.
 func (a Artifact) HistoryStep() *int64 {
