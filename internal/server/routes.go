@@ -208,12 +208,11 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 	}
 	leave := s.readers.Enter()
 	user, err := s.authenticate(w, r)
+	leave()
 	if err != nil {
-		leave() // nothing waits for the body of a stranger
 		s.refuseGraphQL(w, r, err)
 		return
 	}
-	defer leave()
 	if wait := s.limits.Take(user.ID, limit.Graph); wait > 0 {
 		drain(w, r)
 		w.Header().Set("Retry-After", seconds(wait))

@@ -39,7 +39,7 @@ func (s *Server) serve() {
 			Artifacts: s.artifacts, Sweeps: sweep.New(s.store, sweep.Runs{Service: s.runs, History: s.history}),
 			Quotas: s.quotas,
 		},
-		DisabledFeatures: cfg.DisabledFeatures, Logger: cfg.Logger, Observe: s.metrics.operation, Unavailable: unavailable,
+		DisabledFeatures: cfg.DisabledFeatures, Logger: cfg.Logger, Observe: s.metrics.operation, Readers: &s.readers, Unavailable: unavailable,
 	})
 	s.ingest = ingest.New(s.store, ingest.Config{
 		Guard: s.guard, Authenticate: s.authenticateKey, Refuse: s.refuseGraphQL, Memory: s.bodies,

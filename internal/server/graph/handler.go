@@ -22,6 +22,7 @@ import (
 
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/server/account"
+	"github.com/kubewandb/kubewandb/internal/server/priority"
 	"github.com/kubewandb/kubewandb/internal/server/store"
 	"github.com/kubewandb/kubewandb/internal/server/sweep"
 )
@@ -56,6 +57,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Observe, where set, hears of every operation. The name comes from the client and may be anything.
 	Observe func(operation, outcome string, took time.Duration)
+	// Readers counts the operations that are being answered. Neither a body that comes slowly nor an answer that goes
+	// slowly holds up other work.
+	Readers *priority.Readers
 	// Unavailable answers a request that failed because the database did not answer, in a way that makes the client try
 	// again. It must write status and headers; the body follows.
 	Unavailable func(w http.ResponseWriter)
@@ -72,6 +76,9 @@ type Handler struct {
 func NewHandler(options Options) *Handler {
 	if options.Logger == nil {
 		options.Logger = slog.Default()
+	}
+	if options.Readers == nil {
+		options.Readers = new(priority.Readers)
 	}
 	if options.Observe == nil {
 		options.Observe = func(string, string, time.Duration) {}
@@ -121,6 +128,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) run(ctx context.Context, params *graphql.RawParams) (response *graphql.Response, name, outcome string) {
+	defer h.options.Readers.Enter()()
 	operation, errs := h.executor.CreateOperationContext(ctx, params)
 	errs = errs[:min(len(errs), maxErrors)]
 	ctx = graphql.WithOperationContext(ctx, operation)
