@@ -322,8 +322,8 @@ func TestASignedFollowerTakesGoodReleasesAndKeepsThemUnderAttack(t *testing.T) {
 	eventually(t, "accepting v2", func() bool { return latest().Release.Name() == "v2" })
 	took := time.Since(began)
 	t.Logf("publish command started until the signed follower knows: %s", took)
-	if took > 2*time.Second {
-		t.Errorf("noticing took %s, want less than 2 s", took)
+	if took > promptly {
+		t.Errorf("noticing took %s", took)
 	}
 	eventually(t, "holding the follower", func() bool { return held(t, os.Getenv("DEPLOY_URL")) == "1" })
 	s.attacker.changing(replaceAll(channelPath, `"tag":"v3"`, `"tag":"evil"`))

@@ -91,8 +91,8 @@ func TestTakesANewReleaseOfTheChannel(t *testing.T) {
 		return cr.Status.Release != nil && cr.Status.Release.Name == "v2" && cr.Status.Phase == appsv1.PhaseCompleted
 	})
 	t.Logf("noticed after %s, Ready after %s", noticed, time.Since(published))
-	if noticed > 2*time.Second {
-		t.Errorf("the release was noticed after %s, want at most 2s", noticed)
+	if noticed > 15*time.Second { // who is not woken asks after minutes
+		t.Errorf("the release was noticed after %s", noticed)
 	}
 	if cr.Generation != generation {
 		t.Errorf("generation went from %d to %d: something wrote the specification", generation, cr.Generation)

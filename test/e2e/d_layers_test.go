@@ -36,7 +36,7 @@ func setUserLayer(t *testing.T, values map[string]any) {
 // awaitEnv waits until the application runs, Ready, with the value.
 func awaitEnv(t *testing.T, want string) {
 	t.Helper()
-	took := eventually(t, time.Minute, func() string {
+	took := eventually(t, 2*time.Minute, func() string {
 		got := shell(t, "kubectl", "get", "deployment", "wandb-app", "-o", `jsonpath={.spec.template.spec.containers[0].env[?(@.name=="E2E_LAYER")].value}`)
 		if got != want {
 			return fmt.Sprintf("E2E_LAYER is %q in the Deployment, want %q", got, want)

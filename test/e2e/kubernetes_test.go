@@ -223,7 +223,7 @@ func released(t *testing.T, change func()) {
 	t.Helper()
 	before := resource(t).Status.Release.Revision
 	change()
-	eventually(t, time.Minute, func() string {
+	eventually(t, 2*time.Minute, func() string {
 		r := resource(t)
 		if r.Status.Release.Revision <= before {
 			return fmt.Sprintf("the release is still at revision %d", before)
