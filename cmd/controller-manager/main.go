@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/kubewandb/kubewandb/charts"
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/operator"
 	"github.com/kubewandb/kubewandb/internal/version"
 )
@@ -50,8 +51,7 @@ func command() *cobra.Command {
 }
 
 func definitionCommand(s *settings) *cobra.Command {
-	parent := &cobra.Command{Use: "crd", Short: "Look after the custom resource definition"}
-	parent.AddCommand(&cobra.Command{
+	return commandline.Group("crd", "Look after the custom resource definition", &cobra.Command{
 		Use: "apply", Short: "Bring the custom resource definition up to this version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := s.cluster()
@@ -65,7 +65,6 @@ func definitionCommand(s *settings) *cobra.Command {
 			return nil
 		},
 	})
-	return parent
 }
 
 func farewellCommand(s *settings) *cobra.Command {

@@ -5,11 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/deploy/admin"
 )
 
 func (c *cli) newChannel() *cobra.Command {
-	return c.client(group("channel", "Make and look at channels", c.channelCreate(), c.channelList(), c.channelShow()))
+	return c.client(commandline.Group("channel", "Make and look at channels", c.channelCreate(), c.channelList(), c.channelShow()))
 }
 
 func (c *cli) channelCreate() *cobra.Command {

@@ -5,11 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/deploy/admin"
 )
 
 func (c *cli) newChart() *cobra.Command {
-	return c.client(group("chart", "Fill the Helm repository", c.chartPush(), c.chartList()))
+	return c.client(commandline.Group("chart", "Fill the Helm repository", c.chartPush(), c.chartList()))
 }
 
 func (c *cli) chartPush() *cobra.Command {

@@ -174,10 +174,3 @@ func ago(t, now time.Time) string {
 		return fmt.Sprintf("%dd", int(age.Hours()/24))
 	}
 }
-
-// group is a command that only holds others.
-func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	command := &cobra.Command{Use: use, Short: short}
-	command.AddCommand(commands...)
-	return command
-}

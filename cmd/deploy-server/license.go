@@ -9,11 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/deploy/admin"
 )
 
 func (c *cli) newLicense() *cobra.Command {
-	return c.client(group("license", "Issue and revoke licences", c.licenseIssue(), c.licenseList(), c.licenseRevoke(), c.licenseKeys()))
+	return c.client(commandline.Group("license", "Issue and revoke licences", c.licenseIssue(), c.licenseList(), c.licenseRevoke(), c.licenseKeys()))
 }
 
 func (c *cli) licenseIssue() *cobra.Command {

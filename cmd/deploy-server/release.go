@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/deploy/admin"
 	"github.com/kubewandb/kubewandb/internal/fault"
 )
@@ -21,7 +22,7 @@ import (
 const recently = 2 * time.Minute
 
 func (c *cli) newRelease() *cobra.Command {
-	return c.client(group("release", "Publish releases and point channels at them", c.releasePublish(), c.releaseList(), c.releaseShow(), c.releasePromote()))
+	return c.client(commandline.Group("release", "Publish releases and point channels at them", c.releasePublish(), c.releaseList(), c.releaseShow(), c.releasePromote()))
 }
 
 func (c *cli) releasePublish() *cobra.Command {

@@ -6,11 +6,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/deploy/admin"
 )
 
 func (c *cli) newTrust() *cobra.Command {
-	return c.client(group("trust", "Sign releases, so that operators need not trust the server alone", c.trustInit(), c.trustShow(), c.trustRoot()))
+	return c.client(commandline.Group("trust", "Sign releases, so that operators need not trust the server alone", c.trustInit(), c.trustShow(), c.trustRoot()))
 }
 
 func (c *cli) trustInit() *cobra.Command {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/server/account"
@@ -102,17 +103,13 @@ func migrateCommand(s *settings) *cobra.Command {
 }
 
 func adminCommand(s *settings) *cobra.Command {
-	root := &cobra.Command{
-		Use: "admin", Short: "Administer accounts, projects and quotas; prints JSON",
-		Long: "Administer accounts, projects and quotas. The commands work on the server's database, beside a running server, and print JSON.",
-	}
-	user := &cobra.Command{Use: "user", Short: "Create, list, change and delete users"}
-	user.AddCommand(userCreateCommand(s), userListCommand(s), userSetPasswordCommand(s), userDeleteCommand(s), userLinkCommand(s),
+	user := commandline.Group("user", "Create, list, change and delete users", userCreateCommand(s), userListCommand(s), userSetPasswordCommand(s), userDeleteCommand(s), userLinkCommand(s),
 		userSetActiveCommand(s, "disable", "Stop a user's keys and sessions at once", true),
 		userSetActiveCommand(s, "enable", "Let a disabled user's keys and password work again", false))
-	key := &cobra.Command{Use: "key", Short: "Create, list and revoke API keys"}
-	key.AddCommand(keyCreateCommand(s), keyListCommand(s), keyRevokeCommand(s))
-	root.AddCommand(user, key, projectCommand(s), quotaCommand(s), teamCommand(s), orgCommand(s), memberCommand(s), serviceCommand(s))
+	key := commandline.Group("key", "Create, list and revoke API keys", keyCreateCommand(s), keyListCommand(s), keyRevokeCommand(s))
+	root := commandline.Group("admin", "Administer accounts, projects and quotas; prints JSON",
+		user, key, projectCommand(s), quotaCommand(s), teamCommand(s), orgCommand(s), memberCommand(s), serviceCommand(s))
+	root.Long = "Administer accounts, projects and quotas. The commands work on the server's database, beside a running server, and print JSON."
 	return root
 }
 

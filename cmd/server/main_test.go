@@ -295,7 +295,7 @@ func reference(root *cobra.Command) string {
 	table(&b, root.PersistentFlags(), true)
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
-		if c.Runnable() && c.Name() != "help" && c.Name() != "completion" {
+		if !c.HasAvailableSubCommands() && c.Name() != "help" && c.Name() != "completion" {
 			text := c.Long
 			if text == "" {
 				text = c.Short + "."

@@ -5,14 +5,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/admin"
 )
 
 func projectCommand(s *settings) *cobra.Command {
-	project := &cobra.Command{Use: "project", Short: "List and delete projects"}
-	project.AddCommand(projectListCommand(s), projectDeleteCommand(s))
-	return project
+	return commandline.Group("project", "List and delete projects", projectListCommand(s), projectDeleteCommand(s))
 }
 
 func projectListCommand(s *settings) *cobra.Command {

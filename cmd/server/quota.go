@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/admin"
 	"github.com/kubewandb/kubewandb/internal/server/quota"
@@ -44,12 +45,6 @@ func quotaFlag(f *pflag.FlagSet, into *int64) {
 }
 
 func quotaCommand(s *settings) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "quota", Short: "List, set and unset what users and teams may store",
-		Long: "List, set and unset what users and teams may store: files of runs, artifacts and history. Beyond its quota a user or a team begins no " +
-			"new run; runs that have begun go on, with everything that they upload. Running servers measure every few minutes what is stored.",
-	}
-	quotaFlag(cmd.PersistentFlags(), &s.StorageQuota)
 	list := &cobra.Command{Use: "list", Short: "List what users and teams store and may store, oldest first", Args: cobra.NoArgs}
 	list.RunE = s.onDatabase(func(ctx context.Context, _ *cobra.Command, database *store.Store) (any, error) {
 		return admin.Quotas(ctx, s.quotas(database))
@@ -79,8 +74,11 @@ func quotaCommand(s *settings) *cobra.Command {
 	}, func(ctx context.Context, _ *cobra.Command, quotas *quota.Service, entity store.ID) (quota.Usage, error) {
 		return quotas.Measure(ctx, entity)
 	})
-	cmd.AddCommand(list, set, unset, measure)
-	return cmd
+	group := commandline.Group("quota", "List, set and unset what users and teams may store", list, set, unset, measure)
+	group.Long = "List, set and unset what users and teams may store: files of runs, artifacts and history. Beyond its quota a user or a team begins no " +
+		"new run; runs that have begun go on, with everything that they upload. Running servers measure every few minutes what is stored."
+	quotaFlag(group.PersistentFlags(), &s.StorageQuota)
+	return group
 }
 
 func (s *settings) quotas(database *store.Store) *quota.Service {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/server/account"
 	"github.com/kubewandb/kubewandb/internal/server/admin"
 	"github.com/kubewandb/kubewandb/internal/server/store"
@@ -16,7 +17,6 @@ type deletion struct {
 }
 
 func teamCommand(s *settings) *cobra.Command {
-	team := &cobra.Command{Use: "team", Short: "Create, list, show and delete teams"}
 	var name, organization, first string
 	create := &cobra.Command{
 		Use: "create", Short: "Create a team", Args: cobra.NoArgs,
@@ -47,7 +47,7 @@ func teamCommand(s *settings) *cobra.Command {
 		})
 		return teams, err
 	})
-	team.AddCommand(create, list,
+	return commandline.Group("team", "Create, list, show and delete teams", create, list,
 		s.named("show", "Show a team with its members", "the team", func(ctx context.Context, accounts *account.Service, name string) (any, error) {
 			found, err := accounts.TeamByName(ctx, name)
 			if err != nil {
@@ -56,7 +56,6 @@ func teamCommand(s *settings) *cobra.Command {
 			return admin.FullTeam(ctx, accounts, found)
 		}),
 		teamDeleteCommand(s))
-	return team
 }
 
 func teamDeleteCommand(s *settings) *cobra.Command {
@@ -86,7 +85,6 @@ func (s *settings) named(use, short, what string, action func(ctx context.Contex
 }
 
 func orgCommand(s *settings) *cobra.Command {
-	org := &cobra.Command{Use: "org", Short: "Create, list, show and delete organizations"}
 	list := &cobra.Command{Use: "list", Short: "List organizations, oldest first", Args: cobra.NoArgs}
 	list.RunE = s.administer(func(ctx context.Context, _ *cobra.Command, accounts *account.Service) (any, error) {
 		found := []admin.Organization{}
@@ -96,7 +94,7 @@ func orgCommand(s *settings) *cobra.Command {
 		})
 		return found, err
 	})
-	org.AddCommand(list,
+	return commandline.Group("org", "Create, list, show and delete organizations", list,
 		s.named("create", "Create an organization", "its name", func(ctx context.Context, accounts *account.Service, name string) (any, error) {
 			made, err := accounts.CreateOrganization(ctx, name)
 			return admin.OrganizationOf(made), err
@@ -115,7 +113,6 @@ func orgCommand(s *settings) *cobra.Command {
 			}
 			return deletion{found.Name}, accounts.DeleteOrganization(ctx, found)
 		}))
-	return org
 }
 
 // place is where somebody is a member: a team or an organization.
@@ -138,7 +135,6 @@ func (p *place) entity(ctx context.Context, accounts *account.Service) (store.ID
 }
 
 func memberCommand(s *settings) *cobra.Command {
-	member := &cobra.Command{Use: "member", Short: "Add and remove members of teams and organizations"}
 	var where place
 	var username, role string
 	set := &cobra.Command{
@@ -172,8 +168,7 @@ func memberCommand(s *settings) *cobra.Command {
 		}
 		return map[string]string{"removed": user.Username}, accounts.RemoveMember(ctx, entity, user.ID)
 	})
-	member.AddCommand(set, remove)
-	return member
+	return commandline.Group("member", "Add and remove members of teams and organizations", set, remove)
 }
 
 func resolve(ctx context.Context, accounts *account.Service, where *place, username string) (store.ID, account.User, error) {
@@ -186,7 +181,6 @@ func resolve(ctx context.Context, accounts *account.Service, where *place, usern
 }
 
 func serviceCommand(s *settings) *cobra.Command {
-	service := &cobra.Command{Use: "service-account", Short: "Create accounts of programs; delete them with `server admin user delete`"}
 	var team, username, description, role, key string
 	create := &cobra.Command{
 		Use: "create", Short: "Create a service account of a team, and print its API key, this once", Args: cobra.NoArgs,
@@ -216,6 +210,5 @@ func serviceCommand(s *settings) *cobra.Command {
 			Team: found, Username: username, Description: description, Role: parsed, APIKey: given,
 		})
 	})
-	service.AddCommand(create)
-	return service
+	return commandline.Group("service-account", "Create accounts of programs; delete them with `server admin user delete`", create)
 }
