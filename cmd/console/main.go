@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,13 +12,13 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/console"
 	"github.com/kubewandb/kubewandb/internal/version"
 	"github.com/kubewandb/kubewandb/internal/webui"
@@ -58,7 +57,7 @@ func serveCommand() *cobra.Command {
 		Long: "Serve the System Console at /console.\n\nEvery flag can be set by an environment variable of the same name in upper snake case; the flag wins.",
 		Args: cobra.NoArgs,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			return fromEnvironment(cmd.Flags(), os.LookupEnv)
+			return commandline.FromEnvironment(cmd.Flags(), commandline.Named, os.LookupEnv)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), s) },
 	}
@@ -75,22 +74,6 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig file; empty means the service account of the pod")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	return serve
-}
-
-// fromEnvironment sets each flag that the command line leaves alone from its variable: --release-name from RELEASE_NAME.
-func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var errs []error
-	flags.VisitAll(func(flag *pflag.Flag) {
-		name := strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok || flag.Changed {
-			return
-		}
-		if err := flags.Set(flag.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("read %s: %w", name, err))
-		}
-	})
-	return errors.Join(errs...)
 }
 
 func run(ctx context.Context, s settings) error {

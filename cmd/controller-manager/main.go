@@ -41,8 +41,10 @@ func command() *cobra.Command {
 		Long: "Install, configure and update W&B Server from WeightsAndBiases resources.\n\n" +
 			"Every flag can be set by an environment variable of the same name in upper snake case; the flag wins.",
 		Version: version.Version, Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
-		RunE:              func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), s) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return commandline.FromEnvironment(cmd.Flags(), commandline.Named, os.LookupEnv)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), s) },
 	}
 	s.addShared(root.PersistentFlags())
 	s.addOwn(root.Flags())

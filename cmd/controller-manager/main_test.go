@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/testenv"
 )
 
@@ -252,7 +253,7 @@ func TestFlagsComeFromTheEnvironment(t *testing.T) {
 			flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 			s.addShared(flags)
 			must(t, flags.Parse(test.arguments))
-			err := fromEnvironment(flags, func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
+			err := commandline.FromEnvironment(flags, commandline.Named, func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
 			if (err != nil) != test.fails || (!test.fails && s.watch != test.want) {
 				t.Errorf("watch = %q, error %v; want %q", s.watch, err, test.want)
 			}

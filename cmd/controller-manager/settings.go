@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
@@ -88,22 +86,6 @@ func (s *settings) addCompatible(f *pflag.FlagSet) {
 	}
 	f.BoolVar(&s.managed, "managed-spec-enabled", false, "refused: see the error")
 	_ = f.MarkHidden("managed-spec-enabled")
-}
-
-// fromEnvironment sets each flag that the command line leaves alone from its variable: --charts-dir from CHARTS_DIR.
-func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var errs []error
-	flags.VisitAll(func(flag *pflag.Flag) {
-		name := strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok || flag.Changed || flag.Name == "help" || flag.Name == "version" {
-			return
-		}
-		if err := flags.Set(flag.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("read %s: %w", name, err))
-		}
-	})
-	return errors.Join(errs...)
 }
 
 func (s *settings) namespaces() []string {

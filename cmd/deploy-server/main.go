@@ -11,12 +11,12 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/deploy"
 	"github.com/kubewandb/kubewandb/internal/fault"
 	"github.com/kubewandb/kubewandb/internal/version"
@@ -114,30 +114,20 @@ func run(ctx context.Context, cfg config, stderr io.Writer) (err error) {
 	return errors.Join(server.Serve(ctx, listener), server.Close())
 }
 
-// environmentName is the annotation that names a flag's environment variable.
+// environmentName is the annotation that names a flag's environment variable. Flags of administrating commands that say what to
+// do, such as --channel, have none: one that is set by chance must not choose the channel.
 const environmentName = "environment"
 
-// named gives every flag of the set the variable of its name in upper snake case.
+// named gives every flag of the set the variable of its name.
 func named(flags *pflag.FlagSet) {
 	flags.VisitAll(func(flag *pflag.Flag) {
-		flag.Annotations = map[string][]string{environmentName: {strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))}}
+		flag.Annotations = map[string][]string{environmentName: commandline.Named(flag)}
 	})
 }
 
-// fromEnvironment sets each annotated flag that the command line left out. Flags of administrating commands that say
-// what to do, such as --channel, have no variable: one that is set by chance must not choose the channel.
+// fromEnvironment sets each annotated flag that the command line left out. An empty variable is none.
 func fromEnvironment(flags *pflag.FlagSet) error {
-	var errs []error
-	flags.VisitAll(func(flag *pflag.Flag) {
-		names := flag.Annotations[environmentName]
-		if len(names) != 1 || flag.Changed {
-			return
-		}
-		if value := os.Getenv(names[0]); value != "" {
-			if err := flags.Set(flag.Name, value); err != nil {
-				errs = append(errs, fmt.Errorf("read environment variable %s: %w", names[0], err))
-			}
-		}
-	})
-	return errors.Join(errs...)
+	return commandline.FromEnvironment(flags,
+		func(flag *pflag.Flag) []string { return flag.Annotations[environmentName] },
+		func(name string) (string, bool) { value := os.Getenv(name); return value, value != "" })
 }

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kubewandb/kubewandb/internal/commandline"
 	"github.com/kubewandb/kubewandb/internal/server/identity"
 )
 
@@ -46,26 +46,19 @@ func (authMethod) Type() string { return "string" }
 var knownOtherwise = []string{"allow-user-team-creation", "oidc-client-id", "oidc-issuer", "oidc-secret", "oidc-custom-scopes"}
 
 // fromEnvironment sets each configuration flag that the command line leaves alone from its variable. Flags that are
-// arguments of one call, such as --username, have none: a shell's USERNAME means something else.
-func fromEnvironment(cmd *cobra.Command, lookup func(string) (string, bool)) error {
-	var failed error
-	set := func(f *pflag.Flag) {
-		name := strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok && slices.Contains(knownOtherwise, f.Name) {
-			name = "GORILLA_" + name
-			value, ok = lookup(name)
-		}
-		if !ok || f.Changed || failed != nil || f.Name == "help" || f.Name == "version" {
-			return
-		}
-		if err := f.Value.Set(value); err != nil {
-			failed = fmt.Errorf("read %s: %w", name, err)
-		}
-	}
-	cmd.InheritedFlags().VisitAll(set)
+// arguments of one call, such as --username, have none.
+func fromEnvironment(cmd *cobra.Command, lookup commandline.Lookup) error {
+	err := commandline.FromEnvironment(cmd.InheritedFlags(), variablesOf, lookup)
 	if cmd.Name() == "serve" || cmd.Name() == "probe" {
-		cmd.LocalFlags().VisitAll(set)
+		err = errors.Join(err, commandline.FromEnvironment(cmd.LocalFlags(), variablesOf, lookup))
 	}
-	return failed
+	return err
+}
+
+func variablesOf(flag *pflag.Flag) []string {
+	names := commandline.Named(flag)
+	if slices.Contains(knownOtherwise, flag.Name) {
+		names = append(names, "GORILLA_"+names[0])
+	}
+	return names
 }
