@@ -41,11 +41,11 @@ func TestFailedUpgradeAfterAnAdoptionDeletesNothingOfOthers(t *testing.T) {
 		t.Fatalf("there is only %v to lose", before)
 	}
 	// The ConfigMaps go through, and the API server refuses the Service that comes after them.
-	i.vendor.addChart("1.1.0", map[string]string{
+	i.addChart("1.1.0", map[string]string{
 		"templates/extra.yaml":  "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-extra}\n",
 		"templates/broken.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: {{ .Release.Name }}-broken}\nspec: {ports: [{port: 99999}]}\n",
 	})
-	i.vendor.publish("v1", "1.1.0", tagged("1"))
+	i.vendor.Publish("v1", "1.1.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed())

@@ -62,8 +62,7 @@ func TestDeletionRemovesTheReleaseAndKeepsWhatPeopleOwn(t *testing.T) {
 		},
 	}))
 	// Nothing has to be downloaded to remove a release.
-	must(t, i.vendor.server.Listener.Close())
-	i.vendor.server.CloseClientConnections()
+	i.vendor.Close()
 	i.delete(key)
 	t.Logf("gone after %s", i.awaitGone(key))
 	if got := i.revisions(); len(got) > 0 {
@@ -224,7 +223,7 @@ func TestOwnersOfVersion1AreRemoved(t *testing.T) {
 		object.SetOwnerReferences([]metav1.OwnerReference{other, owner})
 		must(t, i.api.Create(t.Context(), object))
 	}
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	i.awaitReady(key)

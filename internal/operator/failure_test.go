@@ -52,46 +52,43 @@ func TestEachFailureHasItsReasonAndLeavesWhatRunsAlone(t *testing.T) {
 			kind: appsv1.ConditionLicenseValid, reason: appsv1.ReasonLicenseSecretNotFound, hint: "kubectl create secret generic missing",
 		},
 		"licence that the deploy server refuses": {
-			harm: func(i *installation, _ types.NamespacedName) { i.vendor.fail(http.StatusForbidden) },
+			harm: func(i *installation, _ types.NamespacedName) { i.vendor.Fail(http.StatusForbidden) },
 			kind: appsv1.ConditionLicenseValid, reason: appsv1.ReasonLicenseRejected, hint: "Check the licence",
 		},
 		"deploy server that refuses": {
-			harm: func(i *installation, _ types.NamespacedName) { i.vendor.fail(http.StatusUnauthorized) },
+			harm: func(i *installation, _ types.NamespacedName) { i.vendor.Fail(http.StatusUnauthorized) },
 			kind: appsv1.ConditionChannelReachable, reason: appsv1.ReasonChannelRejected, hint: "Check the licence",
 		},
 		"deploy server that is gone": {
 			harm: func(i *installation, _ types.NamespacedName) {
-				must(i.t, i.vendor.server.Listener.Close())
-				i.vendor.server.CloseClientConnections()
+				i.vendor.Close()
 			},
 			kind: appsv1.ConditionChannelReachable, reason: appsv1.ReasonChannelUnreachable, hint: "Check DNS", stillReady: true,
 		},
 		"deploy server that fails": {
-			harm: func(i *installation, _ types.NamespacedName) { i.vendor.fail(http.StatusInternalServerError) },
+			harm: func(i *installation, _ types.NamespacedName) { i.vendor.Fail(http.StatusInternalServerError) },
 			kind: appsv1.ConditionChannelReachable, reason: appsv1.ReasonChannelServerError, hint: "v1, stays in use", stillReady: true,
 		},
 		"release that was cut short": {
-			harm: func(i *installation, _ types.NamespacedName) { i.vendor.offer(`{"metadata":{"releaseId":"x"`) },
+			harm: func(i *installation, _ types.NamespacedName) { i.vendor.Offer(`{"metadata":{"releaseId":"x"`) },
 			kind: appsv1.ConditionChannelReachable, reason: appsv1.ReasonChannelMalformedRelease, hint: "stays in use", stillReady: true,
 		},
 		"answer that is empty": {
-			harm: func(i *installation, _ types.NamespacedName) { i.vendor.offer(`{}`) },
+			harm: func(i *installation, _ types.NamespacedName) { i.vendor.Offer(`{}`) },
 			kind: appsv1.ConditionChannelReachable, reason: appsv1.ReasonChannelMalformedRelease, hint: "stays in use", stillReady: true,
 		},
 		"channel without a release": {
-			harm: func(i *installation, _ types.NamespacedName) { i.vendor.fail(http.StatusNotFound) },
+			harm: func(i *installation, _ types.NamespacedName) { i.vendor.Fail(http.StatusNotFound) },
 			kind: appsv1.ConditionChannelReachable, reason: appsv1.ReasonChannelReleaseNotFound, hint: "stays in use", stillReady: true,
 		},
 		"chart that does not exist": {
-			harm: func(i *installation, _ types.NamespacedName) { i.vendor.publish("v2", "9.9.9", tagged("2")) },
+			harm: func(i *installation, _ types.NamespacedName) { i.vendor.Publish("v2", "9.9.9", tagged("2")) },
 			kind: appsv1.ConditionReleased, reason: appsv1.ReasonChartNotFound, hint: "9.9.9",
 		},
 		"chart that is none": {
 			harm: func(i *installation, _ types.NamespacedName) {
-				i.vendor.mu.Lock()
-				i.vendor.charts["app-2.0.0.tgz"] = []byte("no archive")
-				i.vendor.mu.Unlock()
-				i.vendor.publish("v2", "2.0.0", tagged("2"))
+				i.vendor.AddPacked("2.0.0", []byte("no archive"))
+				i.vendor.Publish("v2", "2.0.0", tagged("2"))
 			},
 			kind: appsv1.ConditionReady, reason: appsv1.ReasonChartInvalid, hint: "chart",
 		},
@@ -105,7 +102,7 @@ func TestEachFailureHasItsReasonAndLeavesWhatRunsAlone(t *testing.T) {
 		},
 		"map where a lower layer has a text": {
 			harm: func(i *installation, key types.NamespacedName) {
-				i.vendor.publish("v2", "1.0.0", map[string]any{"color": "red", "image": "none"})
+				i.vendor.Publish("v2", "1.0.0", map[string]any{"color": "red", "image": "none"})
 				_ = key
 			},
 			kind: appsv1.ConditionSpecResolved, reason: appsv1.ReasonValuesInvalid, hint: "image",
@@ -128,10 +125,10 @@ func TestEachFailureHasItsReasonAndLeavesWhatRunsAlone(t *testing.T) {
 		},
 		"chart that makes objects elsewhere": {
 			harm: func(i *installation, _ types.NamespacedName) {
-				i.vendor.addChart("2.0.0", map[string]string{
+				i.addChart("2.0.0", map[string]string{
 					"templates/role.yaml": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: too-much}\nrules: []\n",
 				})
-				i.vendor.publish("v2", "2.0.0", tagged("2"))
+				i.vendor.Publish("v2", "2.0.0", tagged("2"))
 			},
 			kind: appsv1.ConditionReleased, reason: appsv1.ReasonClusterObjectRefused, hint: "allowClusterObjects",
 		},
@@ -140,7 +137,7 @@ func TestEachFailureHasItsReasonAndLeavesWhatRunsAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := newInstallation(t)
-			i.vendor.publish("v1", "1.0.0", tagged("1"))
+			i.vendor.Publish("v1", "1.0.0", tagged("1"))
 			i.playKubelet()
 			i.start()
 			key := i.resource(i.licensed())
@@ -224,7 +221,7 @@ func TestWrongTypesInSpecAreRefusedAtAdmission(t *testing.T) {
 
 func TestFirstInstallationWaitsForTheDeployServer(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.fail(http.StatusServiceUnavailable)
+	i.vendor.Fail(http.StatusServiceUnavailable)
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed())
@@ -232,29 +229,29 @@ func TestFirstInstallationWaitsForTheDeployServer(t *testing.T) {
 	if got := i.revisions(); len(got) > 0 {
 		t.Fatalf("something was installed: %v", got)
 	}
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.vendor.fail(0)
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Fail(0)
 	i.awaitReady(key)
 }
 
 func TestIssuerThatNobodyKnowsIsSentOn(t *testing.T) {
 	i := newInstallation(t)
 	i.config.Keys = nil
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	token := i.licence(time.Now().Add(time.Hour)).Reveal()
 	key := i.resource(map[string]any{"global": map[string]any{"license": token}})
 	i.awaitReady(key)
 	i.awaitCondition(key, appsv1.ConditionLicenseValid, metav1.ConditionUnknown, license.ReasonIssuerUnknown)
-	if asked := i.vendor.passwords(); len(asked) == 0 || asked[0] != token {
+	if asked := i.vendor.Passwords(); len(asked) == 0 || asked[0] != token {
 		t.Error("the licence was not sent to the deploy server")
 	}
 }
 
 func TestRotatedLicenceSecretActsWithinSeconds(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(map[string]any{"global": map[string]any{"licenseSecret": map[string]any{"name": "ours"}}})
@@ -272,7 +269,7 @@ func TestDeployServerAwayAtStartUsesTheLastAnswer(t *testing.T) {
 	key := i.running()
 	i.stop()
 
-	i.vendor.fail(http.StatusBadGateway)
+	i.vendor.Fail(http.StatusBadGateway)
 	i.start()
 	i.awaitCondition(key, appsv1.ConditionChannelReachable, metav1.ConditionFalse, appsv1.ReasonChannelServerError)
 	// The layers below are still there: what the person changes now is applied on top of them.

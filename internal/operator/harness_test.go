@@ -31,6 +31,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/license"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/testenv"
+	"github.com/kubewandb/kubewandb/test/vendor"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -44,7 +45,7 @@ type installation struct {
 	api       client.Client
 	namespace string
 	config    Config
-	vendor    *vendor
+	vendor    *vendor.Vendor
 	key       license.SigningKey
 	logs      *logBuffer
 	requests  *requestCounter
@@ -76,7 +77,7 @@ func newInstallationOn(t *testing.T, base *rest.Config, namespace string, change
 	observed.Wrap(i.requests.wrap)
 	i.config = Config{
 		RESTConfig: observed, Logger: logr.FromSlogHandler(slog.NewJSONHandler(i.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Namespace: i.namespace, Pod: "operator-0", ChannelURL: i.vendor.server.URL, Keys: license.NewKeySet(key),
+		Namespace: i.namespace, Pod: "operator-0", ChannelURL: i.vendor.URL(), Keys: license.NewKeySet(key),
 		MetricsAddress: "0", ProbeAddress: "0",
 		// Tests share a server: an operator that sees every namespace would write NamespaceNotGranted over the status of others.
 		Isolated: true,
@@ -120,7 +121,7 @@ func (i *installation) start() {
 // running starts an operator that has installed release v1, and returns the resource, which is Ready.
 func (i *installation) running(change ...func(*appsv1.WeightsAndBiases)) types.NamespacedName {
 	i.t.Helper()
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed(), change...)

@@ -74,15 +74,15 @@ func (i *installation) checkCompanions() {
 
 func TestTakesANewReleaseOfTheChannel(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed())
 	generation := i.awaitReady(key).Generation
 
-	i.vendor.addChart("1.1.0", nil)
+	i.addChart("1.1.0", nil)
 	published := time.Now()
-	i.vendor.publish("v2", "1.1.0", tagged("2"))
+	i.vendor.Publish("v2", "1.1.0", tagged("2"))
 	i.await(key, "release v2 noticed", func(cr *appsv1.WeightsAndBiases) bool {
 		return cr.Status.Channel != nil && cr.Status.Channel.ReleaseName == "v2"
 	})
@@ -105,7 +105,7 @@ func TestTakesANewReleaseOfTheChannel(t *testing.T) {
 
 func TestLayersWinInTheirOrder(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", map[string]any{"color": "red", "image": map[string]any{"tag": "1"}, "list": []any{"a", "b"}})
+	i.vendor.Publish("v1", "1.0.0", map[string]any{"color": "red", "image": map[string]any{"tag": "1"}, "list": []any{"a", "b"}})
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed())
@@ -136,8 +136,8 @@ func TestLayersWinInTheirOrder(t *testing.T) {
 
 func TestPinnedReleaseStays(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
-	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v2", "1.0.0", tagged("2"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed())
@@ -158,18 +158,18 @@ func TestPinnedReleaseStays(t *testing.T) {
 
 func TestAirgappedNeverAsks(t *testing.T) {
 	i := newInstallation(t, func(c *Config) { c.Airgapped = true })
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(tagged("mine"))
 	message := i.awaitCondition(key, appsv1.ConditionSpecResolved, metav1.ConditionFalse, appsv1.ReasonChartMissing)
 	t.Log(message)
 	i.update(key, func(cr *appsv1.WeightsAndBiases) {
-		cr.Spec.Chart, _ = appsv1.ObjectOf(map[string]any{"url": i.vendor.server.URL + "/charts", "name": "app", "version": "1.0.0"})
+		cr.Spec.Chart, _ = appsv1.ObjectOf(map[string]any{"url": i.vendor.Repository(), "name": "app", "version": "1.0.0"})
 	})
 	i.awaitReady(key)
 	i.awaitConfig(map[string]string{"tag": "mine"})
-	if asked := i.vendor.passwords(); len(asked) > 0 {
+	if asked := i.vendor.Passwords(); len(asked) > 0 {
 		t.Errorf("the deploy server was asked %d times", len(asked))
 	}
 }
@@ -179,7 +179,7 @@ func TestSuspendChangesNothing(t *testing.T) {
 	key := i.running()
 	i.update(key, func(cr *appsv1.WeightsAndBiases) { cr.Spec.Suspend = true })
 	i.awaitCondition(key, appsv1.ConditionReady, metav1.ConditionTrue, appsv1.ReasonSuspended)
-	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.vendor.Publish("v2", "1.0.0", tagged("2"))
 	i.awaitCondition(key, appsv1.ConditionUpToDate, metav1.ConditionFalse, appsv1.ReasonUpdateHeld)
 	i.awaitConfig(map[string]string{"tag": "1"})
 	i.update(key, func(cr *appsv1.WeightsAndBiases) { cr.Spec.Suspend = false })

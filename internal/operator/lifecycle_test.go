@@ -67,7 +67,7 @@ func withPolicy(policy appsv1.UpdatePolicy) func(*appsv1.WeightsAndBiases) {
 // included.
 func TestApprovalAppliesExactlyThePlan(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed(), withPolicy(appsv1.UpdateApproval))
@@ -81,7 +81,7 @@ func TestApprovalAppliesExactlyThePlan(t *testing.T) {
 	i.approve(plan)
 	i.awaitReady(key)
 
-	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.vendor.Publish("v2", "1.0.0", tagged("2"))
 	next := i.awaitPlan(key, appsv1.ReasonAwaitingApproval)
 	if next.Digest == plan.Digest || next.Changed != 2 || !cmp.Equal(next.Restarts, []string{"Deployment wandb-app"}) {
 		t.Errorf("the plan of an upgrade is %+v", next)
@@ -114,7 +114,7 @@ func TestChangedObjectVoidsAnApproval(t *testing.T) {
 	key := i.running()
 	i.update(key, withPolicy(appsv1.UpdateApproval))
 	i.awaitReady(key) // the operator has seen the policy
-	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.vendor.Publish("v2", "1.0.0", tagged("2"))
 	plan := i.awaitPlan(key, appsv1.ReasonAwaitingApproval)
 	i.stop()
 	config := i.configMap("wandb-config")
@@ -137,7 +137,7 @@ func TestApprovalThatWasLeftBehindHoldsNothingUp(t *testing.T) {
 	i.running(func(cr *appsv1.WeightsAndBiases) {
 		cr.Spec.Update = &appsv1.Update{Approve: "sha256:" + strings.Repeat("0", 64)}
 	})
-	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.vendor.Publish("v2", "1.0.0", tagged("2"))
 	i.awaitConfig(map[string]string{"tag": "2"})
 	if contains(i.logs.String(), "step failed") {
 		t.Error("a step failed on the way")
@@ -146,7 +146,7 @@ func TestApprovalThatWasLeftBehindHoldsNothingUp(t *testing.T) {
 
 func TestUpdatesWaitForTheirWindow(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	// A window that opened half a day ago and lasts a minute.
@@ -154,7 +154,7 @@ func TestUpdatesWaitForTheirWindow(t *testing.T) {
 	window := appsv1.Window{Schedule: fmt.Sprintf("%d %d * * *", closed.Minute(), closed.Hour()), Duration: metav1.Duration{Duration: time.Minute}}
 	key := i.resource(i.licensed(), func(cr *appsv1.WeightsAndBiases) { cr.Spec.Update = &appsv1.Update{Windows: []appsv1.Window{window}} })
 	i.awaitReady(key) // nobody waits for a window to get the first installation
-	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.vendor.Publish("v2", "1.0.0", tagged("2"))
 	plan := i.awaitPlan(key, appsv1.ReasonOutsideWindow)
 	cr := i.get(key)
 	if cr.Status.NextStepAt == nil || time.Until(cr.Status.NextStepAt.Time) < 11*time.Hour {
@@ -173,7 +173,7 @@ func TestUpdatesWaitForTheirWindow(t *testing.T) {
 func TestFailedUpgradeRollsBackAndIsRemembered(t *testing.T) {
 	i := newInstallation(t)
 	key := i.running(func(cr *appsv1.WeightsAndBiases) { cr.Spec.Timeout = &metav1.Duration{Duration: time.Minute} })
-	i.vendor.publish("v2", "1.0.0", held("2"))
+	i.vendor.Publish("v2", "1.0.0", held("2"))
 	i.awaitConfig(map[string]string{"tag": "2"})
 	i.failRollout()
 	i.awaitConfig(map[string]string{"tag": "1"})
@@ -204,7 +204,7 @@ func TestFailedUpgradeRollsBackAndIsRemembered(t *testing.T) {
 	i.failRollout()
 	i.awaitRevisions("1 superseded", "2 failed", "3 superseded", "4 failed", "5 deployed")
 
-	i.vendor.publish("v3", "1.0.0", tagged("3"))
+	i.vendor.Publish("v3", "1.0.0", tagged("3"))
 	i.awaitConfig(map[string]string{"tag": "3"})
 	i.awaitReady(key)
 	i.awaitCondition(key, appsv1.ConditionUpToDate, metav1.ConditionTrue, appsv1.ReasonUpToDate)
@@ -237,14 +237,14 @@ func TestRollbackThatWouldHarmDataIsRefused(t *testing.T) {
 	states := func(version, schema string) map[string]string {
 		return map[string]string{"Chart.yaml": "apiVersion: v2\nname: app\nversion: " + version + "\nannotations: {kubewandb.io/schema: \"" + schema + "\"}\n"}
 	}
-	i.vendor.addChart("1.1.0", states("1.1.0", "1"))
-	i.vendor.addChart("2.0.0", states("2.0.0", "2"))
-	i.vendor.publish("v1", "1.1.0", tagged("1"))
+	i.addChart("1.1.0", states("1.1.0", "1"))
+	i.addChart("2.0.0", states("2.0.0", "2"))
+	i.vendor.Publish("v1", "1.1.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed())
 	i.awaitReady(key)
-	i.vendor.publish("v2", "2.0.0", held("2"))
+	i.vendor.Publish("v2", "2.0.0", held("2"))
 	i.awaitConfig(map[string]string{"tag": "2"})
 	i.failRollout()
 	message := i.awaitCondition(key, appsv1.ConditionReleased, metav1.ConditionFalse, appsv1.ReasonRollbackUnsafe)
@@ -263,7 +263,7 @@ func TestPeoplePinSuspendAndRollBack(t *testing.T) {
 	i := newInstallation(t)
 	key := i.running()
 	i.ask(func(s *request.Set) { s.Pin = &request.Pin{Mark: *markNow()} })
-	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.vendor.Publish("v2", "1.0.0", tagged("2"))
 	i.addValue(key, "color", "blue")
 	i.awaitConfig(map[string]string{"tag": "1", "color": "blue"}) // values are applied; the release stays
 	i.ask(func(s *request.Set) { s.Pin = nil })
@@ -326,8 +326,8 @@ spec:
 func TestRotatedCredentialReplacesJustThePodsThatUseIt(t *testing.T) {
 	i := newInstallation(t)
 	i.writeSecret("mysql", map[string]string{"password": "first-password"})
-	i.vendor.addChart("1.1.0", usesSecret())
-	i.vendor.publish("v1", "1.1.0", tagged("1"))
+	i.addChart("1.1.0", usesSecret())
+	i.vendor.Publish("v1", "1.1.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed())
@@ -409,7 +409,7 @@ func (i *installation) installByHand(tag string) {
 	byHand, err := helm.New(helm.Config{RESTConfig: i.config.RESTConfig})
 	must(t, err)
 	chart, err := byHand.LoadChart(t.Context(), &spec.Chart{
-		Form: spec.FormRepo, URL: i.vendor.server.URL + "/charts", Name: "app", Version: "1.0.0",
+		Form: spec.FormRepo, URL: i.vendor.Repository(), Name: "app", Version: "1.0.0",
 	}, helm.Credentials{})
 	must(t, err)
 	values := tagged(tag)
@@ -429,7 +429,7 @@ func TestHelmReleaseOfSomebodyElseIsAdopted(t *testing.T) {
 		i := newInstallation(t)
 		i.installByHand("1")
 		before, generation := i.uids(), i.app().Generation
-		i.vendor.publish("v1", "1.0.0", tagged("1"))
+		i.vendor.Publish("v1", "1.0.0", tagged("1"))
 		i.playKubelet()
 		i.start()
 		key := i.resource(i.licensed())
@@ -445,7 +445,7 @@ func TestHelmReleaseOfSomebodyElseIsAdopted(t *testing.T) {
 		i := newInstallation(t)
 		i.installByHand("0")
 		before := i.uids()
-		i.vendor.publish("v1", "1.0.0", tagged("1"))
+		i.vendor.Publish("v1", "1.0.0", tagged("1"))
 		i.playKubelet()
 		i.start()
 		key := i.resource(i.licensed())
@@ -498,7 +498,7 @@ func TestDeletingASuspendedResourceLeavesAForeignRelease(t *testing.T) {
 	i := newInstallation(t)
 	i.installByHand("0")
 	before := i.uids()
-	i.vendor.publish("v1", "1.0.0", tagged("1"))
+	i.vendor.Publish("v1", "1.0.0", tagged("1"))
 	i.playKubelet()
 	i.start()
 	key := i.resource(i.licensed(), func(cr *appsv1.WeightsAndBiases) { cr.Spec.Suspend = true })
@@ -520,7 +520,7 @@ func TestBlockingPreflightKeepsWhatRuns(t *testing.T) {
 	i.awaitCondition(key, appsv1.ConditionPreflight, metav1.ConditionTrue, i.preflightReason(key))
 	values := tagged("2")
 	values["global"] = map[string]any{"mysql": map[string]any{"host": "127.0.0.1", "port": int64(1), "database": "d", "user": "u", "password": "hunter2-canary"}}
-	i.vendor.publish("v2", "1.0.0", values)
+	i.vendor.Publish("v2", "1.0.0", values)
 	message := i.awaitCondition(key, appsv1.ConditionReleased, metav1.ConditionFalse, appsv1.ReasonPreflightFailed)
 	if !strings.Contains(message, "mysql") || strings.Contains(message, "hunter2-canary") {
 		t.Errorf("the message is %q", message)

@@ -134,7 +134,7 @@ func TestWipedStatusComesBackAndNothingElseHappens(t *testing.T) {
 func TestNobodySeesACredential(t *testing.T) {
 	i := newInstallation(t)
 	const canary = "canary-5ecret-value"
-	i.vendor.publish("v1", "1.0.0", map[string]any{
+	i.vendor.Publish("v1", "1.0.0", map[string]any{
 		"image": map[string]any{"tag": "1"}, "global": map[string]any{"mysql": map[string]any{"password": canary + "-channel"}},
 	})
 	i.playKubelet()

@@ -48,7 +48,7 @@ func held(tag string) map[string]any {
 
 func TestReadyMeansThatTheWorkloadsAreReady(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", held("1"))
+	i.vendor.Publish("v1", "1.0.0", held("1"))
 	i.start()
 	key := i.resource(i.licensed())
 	i.awaitRevisions("1 deployed")
@@ -72,7 +72,7 @@ func TestReadyMeansThatTheWorkloadsAreReady(t *testing.T) {
 
 func TestFailedRolloutIsMarkedInHelmAndRecoversByItself(t *testing.T) {
 	i := newInstallation(t)
-	i.vendor.publish("v1", "1.0.0", held("1"))
+	i.vendor.Publish("v1", "1.0.0", held("1"))
 	i.start()
 	key := i.resource(i.licensed())
 	i.awaitRevisions("1 deployed")
@@ -108,15 +108,15 @@ func TestFailedSpecificationGivesWayToAnother(t *testing.T) {
 	key := i.running()
 	// A Service of that name exists and belongs to somebody else: Helm refuses after its first write.
 	must(t, i.api.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: "taken"}}))
-	i.vendor.addChart("2.0.0", map[string]string{
+	i.addChart("2.0.0", map[string]string{
 		"templates/taken.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: taken}\ndata: {mine: \"yes\"}\n",
 	})
-	i.vendor.publish("v2", "2.0.0", tagged("2"))
+	i.vendor.Publish("v2", "2.0.0", tagged("2"))
 	i.awaitCondition(key, appsv1.ConditionReleased, metav1.ConditionFalse, appsv1.ReasonHelmFailed)
 	if taken := i.configMap("taken"); taken.Data["mine"] != "" || len(taken.Annotations) > 0 {
 		t.Errorf("somebody else's object was changed: %v", taken)
 	}
-	i.vendor.publish("v3", "1.0.0", tagged("3"))
+	i.vendor.Publish("v3", "1.0.0", tagged("3"))
 	i.awaitConfig(map[string]string{"tag": "3"})
 	i.awaitReady(key)
 }
@@ -210,7 +210,7 @@ func (i *installation) upgradeByHand(color string) {
 	byHand, err := helm.New(helm.Config{RESTConfig: i.config.RESTConfig})
 	must(t, err)
 	chart, err := byHand.LoadChart(t.Context(), &spec.Chart{
-		Form: spec.FormRepo, URL: i.vendor.server.URL + "/charts", Name: "app", Version: "1.0.0",
+		Form: spec.FormRepo, URL: i.vendor.Repository(), Name: "app", Version: "1.0.0",
 	}, helm.Credentials{})
 	must(t, err)
 	_, err = byHand.Upgrade(t.Context(), helm.Apply{

@@ -30,7 +30,7 @@ func TestSignedTrustTakesNothingElseAndIsRemembered(t *testing.T) {
 		c.Trust, c.Verifier = channel.TrustSigned, signer{accepted: map[string]bool{"v1": true}}
 	})
 	key := i.running()
-	i.vendor.publish("v2", "1.0.0", tagged("2"))
+	i.vendor.Publish("v2", "1.0.0", tagged("2"))
 	i.awaitCondition(key, appsv1.ConditionChannelReachable, metav1.ConditionFalse, channel.ReasonSignatureInvalid)
 	i.awaitConfig(map[string]string{"tag": "1"})
 	if trust := string(i.secret("wandb-installation").Data["trust"]); trust != string(channel.TrustSigned) {

@@ -46,12 +46,12 @@ func troubles() map[string]trouble {
 		"release gone": {make: func(p *place, _ *process) {
 			must(p.t, p.api.DeleteAllOf(p.t.Context(), &corev1.Secret{}, client.InNamespace(p.namespace), client.MatchingLabels{"owner": "helm"}))
 		}},
-		"repository unreachable": {removes: true, make: func(p *place, _ *process) { p.vendor.close() }},
+		"repository unreachable": {removes: true, make: func(p *place, _ *process) { p.vendor.Close() }},
 		"chart unknown": {removes: true, make: func(p *place, _ *process) {
 			cr := p.resource()
 			before := cr.DeepCopy()
 			var err error
-			cr.Spec.Chart, err = appsv1.ObjectOf(map[string]any{"url": p.vendor.server.URL + "/charts", "name": "nobody-knows", "version": "9.9.9"})
+			cr.Spec.Chart, err = appsv1.ObjectOf(map[string]any{"url": p.vendor.Repository(), "name": "nobody-knows", "version": "9.9.9"})
 			must(p.t, err)
 			must(p.t, p.api.Patch(p.t.Context(), cr, client.MergeFrom(before)))
 		}},

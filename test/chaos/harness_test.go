@@ -31,6 +31,7 @@ import (
 
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/testenv"
+	"github.com/kubewandb/kubewandb/test/vendor"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -64,7 +65,7 @@ type place struct {
 	base      *rest.Config
 	api       client.Client
 	namespace string
-	vendor    *vendor
+	vendor    *vendor.Vendor
 	key       types.NamespacedName
 }
 
@@ -80,11 +81,11 @@ func newPlace(t *testing.T, base *rest.Config) *place {
 	must(t, err)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "chaos-"}}
 	must(t, api.Create(t.Context(), namespace))
-	p := &place{t: t, base: base, api: api, namespace: namespace.Name, vendor: newVendor(t)}
+	p := &place{t: t, base: base, api: api, namespace: namespace.Name, vendor: vendor.New(t)}
 	p.key = types.NamespacedName{Namespace: p.namespace, Name: "wandb"}
-	p.vendor.add(t, "1.0.0", application("1.0.0", false))
-	p.vendor.add(t, "2.0.0", application("2.0.0", true))
-	p.vendor.publish(t, "v1", "1.0.0", map[string]any{"tag": "1"})
+	p.vendor.AddChart("1.0.0", application("1.0.0", false))
+	p.vendor.AddChart("2.0.0", application("2.0.0", true))
+	p.vendor.Publish("v1", "1.0.0", map[string]any{"tag": "1"})
 	p.playControllers()
 	return p
 }
@@ -131,7 +132,7 @@ func kubeconfig(t *testing.T, cluster clientcmdapi.Cluster, user clientcmdapi.Au
 func (p *place) environment(pod string, more ...string) []string {
 	return append([]string{
 		"OPERATOR_NAMESPACE=" + p.namespace, "ISOLATION_NAMESPACES=" + p.namespace, "POD_NAME=" + pod,
-		"DEPLOYER_CHANNEL_URL=" + p.vendor.server.URL, "METRICS_BIND_ADDRESS=0", "HEALTH_PROBE_BIND_ADDRESS=0",
+		"DEPLOYER_CHANNEL_URL=" + p.vendor.URL(), "METRICS_BIND_ADDRESS=0", "HEALTH_PROBE_BIND_ADDRESS=0",
 		"GOMAXPROCS=2",
 	}, more...)
 }

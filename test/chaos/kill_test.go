@@ -105,7 +105,7 @@ func upgradeWrites(t *testing.T) []string {
 	operator := p.start("operator-1", through)
 	p.awaitRelease("v1", "1", patience)
 	through.arm(nil)
-	p.vendor.publish(t, "v2", "2.0.0", map[string]any{"tag": "2"})
+	p.vendor.Publish("v2", "2.0.0", map[string]any{"tag": "2"})
 	p.awaitRelease("v2", "2", patience)
 	operator.end(t)
 	written := through.disarm()
@@ -151,7 +151,7 @@ func killAndRecover(t *testing.T, at point) time.Duration {
 		}
 		return true
 	})
-	p.vendor.publish(t, "v2", "2.0.0", map[string]any{"tag": "2"})
+	p.vendor.Publish("v2", "2.0.0", map[string]any{"tag": "2"})
 	awaitPoint(p, reached)
 	die()
 	<-first.done

@@ -52,7 +52,7 @@ func playEmptyAnswer(t *testing.T, answer string) {
 			t.Errorf("%s the installation is no longer Ready: %+v", when, p.resource().Status.Conditions)
 		}
 	}
-	p.vendor.say(answer)
+	p.vendor.Offer(answer)
 	eventually(t, "the answer noticed", patience, func() bool {
 		return meta.IsStatusConditionFalse(p.resource().Status.Conditions, appsv1.ConditionChannelReachable)
 	}, first.log.String)
@@ -72,7 +72,7 @@ func TestManualRollbackIsNoNewSpecification(t *testing.T) {
 	p.create()
 	operator := p.start("operator-1", newProxy(t, p.base))
 	p.awaitRelease("v1", "1", patience)
-	p.vendor.publish(t, "v2", "2.0.0", map[string]any{"tag": "2"})
+	p.vendor.Publish("v2", "2.0.0", map[string]any{"tag": "2"})
 	p.awaitRelease("v2", "2", patience)
 	byHand, err := helm.New(helm.Config{RESTConfig: p.base})
 	must(t, err)
@@ -87,7 +87,7 @@ func TestManualRollbackIsNoNewSpecification(t *testing.T) {
 	if diff := cmp.Diff(want, p.revisions()); diff != "" {
 		t.Errorf("a rollback by hand gave these revisions:\n%s", diff)
 	}
-	p.vendor.publish(t, "v3", "2.0.0", map[string]any{"tag": "3"})
+	p.vendor.Publish("v3", "2.0.0", map[string]any{"tag": "3"})
 	p.awaitRelease("v3", "3", recovery)
 	want = []string{"wandb 1 superseded", "wandb 2 superseded", "wandb 3 superseded", "wandb 4 deployed"}
 	if diff := cmp.Diff(want, p.revisions()); diff != "" {

@@ -154,7 +154,7 @@ func (l lostLeader) play(t *testing.T, server *audited, name string) {
 	}, second().log.String)
 
 	lost, resume := l.lose(before, first)
-	p.vendor.publish(t, "v2", "2.0.0", map[string]any{"tag": "2"})
+	p.vendor.Publish("v2", "2.0.0", map[string]any{"tag": "2"})
 	select {
 	case <-lost:
 	case <-time.After(patience):

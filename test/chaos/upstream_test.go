@@ -167,7 +167,7 @@ func TestTodaysChartLayoutInstalls(t *testing.T) {
 	// This operator looks at the whole cluster, and tells every resource elsewhere that its namespace is not granted: it
 	// needs an API server to itself.
 	p := newPlace(t, newAudited(t).as(t, "administrator"))
-	p.vendor.add(t, "1.0.0", umbrella())
+	p.vendor.AddChart("1.0.0", umbrella())
 	file, environment := p.installOperator(map[string]any{
 		"rbac": map[string]any{"profile": "upstream"},
 	})
@@ -182,7 +182,7 @@ func TestTodaysChartLayoutInstalls(t *testing.T) {
 
 	// The vendor publishes the same chart with the same values twice more, under other names.
 	for _, name := range []string{"v2", "v3"} {
-		p.vendor.publish(t, name, "1.0.0", map[string]any{"tag": "1"})
+		p.vendor.Publish(name, "1.0.0", map[string]any{"tag": "1"})
 		eventually(t, "release "+name+" noticed", patience, func() bool {
 			channel := p.resource().Status.Channel
 			return channel != nil && channel.ReleaseName == name
@@ -202,7 +202,7 @@ func TestTodaysChartLayoutInstalls(t *testing.T) {
 		t.Errorf("a restart made revisions:\n%s", diff)
 	}
 	// A real change makes exactly one revision, and what was made at random the first time stays.
-	p.vendor.publish(t, "v4", "1.0.0", map[string]any{"tag": "2"})
+	p.vendor.Publish("v4", "1.0.0", map[string]any{"tag": "2"})
 	p.awaitRelease("v4", "2", patience)
 	linger(2 * quiet)
 	if revisions := p.revisions(); len(revisions) != len(first)+1 {
@@ -267,7 +267,7 @@ func (p *place) installOperator(values map[string]any) (string, []string) {
 	}
 	p.assertConfined(account)
 	for name, value := range map[string]string{
-		"OPERATOR_NAMESPACE": p.namespace, "POD_NAME": "operator-1", "DEPLOYER_CHANNEL_URL": p.vendor.server.URL,
+		"OPERATOR_NAMESPACE": p.namespace, "POD_NAME": "operator-1", "DEPLOYER_CHANNEL_URL": p.vendor.URL(),
 		"METRICS_BIND_ADDRESS": "0", "HEALTH_PROBE_BIND_ADDRESS": "0", "GOMAXPROCS": "2",
 		"HELM_CACHE_HOME": t.TempDir(), "HELM_CONFIG_HOME": t.TempDir(), "HELM_DATA_HOME": t.TempDir(), "TMPDIR": os.TempDir(),
 	} {
