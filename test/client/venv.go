@@ -7,9 +7,7 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -20,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/kubewandb/kubewandb/test/fixture"
 )
 
 // Release is one release of the client with everything that it needs.
@@ -51,9 +49,6 @@ func version(requirements []byte) string {
 	return ""
 }
 
-// installTimeout leaves room for a slow network; the packages are about 60 MB.
-const installTimeout = 10 * time.Minute
-
 // Venv returns the folder of a Python virtual environment that holds the newest client: bin/wandb and bin/python.
 func Venv(t testing.TB) string {
 	t.Helper()
@@ -71,63 +66,18 @@ func (r Release) Venv(t testing.TB) string {
 }
 
 func (r Release) install() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
-	defer cancel()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache folder: %w", err)
-	}
-	cache = filepath.Join(cache, "kubewandb")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("make the cache folder: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(cache, "client.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", fmt.Errorf("lock the environment: %w", err)
-	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock the environment: %w", err)
-	}
-	sum := sha256.Sum256(r.requirements)
-	folder := filepath.Join(cache, "client-"+hex.EncodeToString(sum[:6]))
-	complete := filepath.Join(folder, "complete") // an environment cannot be renamed: its scripts name their folder
-	if _, err := os.Stat(complete); err == nil {
-		return folder, nil
-	}
-	if err := r.build(ctx, folder); err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(complete, nil, 0o644); err != nil {
-		return "", fmt.Errorf("finish the environment: %w", err)
-	}
-	return folder, nil
-}
-
-func (r Release) build(ctx context.Context, folder string) error {
-	if err := os.RemoveAll(folder); err != nil {
-		return fmt.Errorf("remove an unfinished environment: %w", err)
-	}
-	if err := run(ctx, "python3", "-m", "venv", folder); err != nil {
+	return fixture.Folder("client", r.requirements, func(ctx context.Context, folder string) error {
+		if _, err := fixture.Run(exec.CommandContext(ctx, "python3", "-m", "venv", folder)); err != nil {
+			return err
+		}
+		list := filepath.Join(folder, "requirements.txt")
+		if err := os.WriteFile(list, r.requirements, 0o644); err != nil {
+			return fmt.Errorf("write the requirements: %w", err)
+		}
+		_, err := fixture.Run(exec.CommandContext(ctx, filepath.Join(folder, "bin", "python"), "-m", "pip", "install", "--quiet",
+			"--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", list))
 		return err
-	}
-	list := filepath.Join(folder, "requirements.txt")
-	if err := os.WriteFile(list, r.requirements, 0o644); err != nil {
-		return fmt.Errorf("write the requirements: %w", err)
-	}
-	return run(ctx, filepath.Join(folder, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:",
-		"--require-hashes", "--requirement", list)
-}
-
-func run(ctx context.Context, name string, arguments ...string) error {
-	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, name, arguments...)
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Run(); err != nil {
-		text := output.String()
-		return fmt.Errorf("run %s: %w: %s", filepath.Base(name), err, text[max(0, len(text)-2000):])
-	}
-	return nil
+	})
 }
 
 // Result is how a program of the client ended.

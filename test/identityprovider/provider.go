@@ -7,16 +7,12 @@ package identityprovider
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -25,19 +21,14 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/kubewandb/kubewandb/test/fixture"
 	"github.com/kubewandb/kubewandb/test/netns"
 )
 
 //go:embed program/package.json program/package-lock.json program/main.mjs
 var program embed.FS
 
-const (
-	// installTimeout leaves room for a slow network; the packages are about 2 MB.
-	installTimeout = 5 * time.Minute
-	startTimeout   = 30 * time.Second
-)
+const startTimeout = 30 * time.Second
 
 // Client is a program that the provider knows, in the words of OpenID Connect's registration.
 type Client struct {
@@ -167,62 +158,13 @@ func (p *Provider) Mint(t testing.TB, claims map[string]any) string {
 var installed = sync.OnceValues(install)
 
 func install() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
-	defer cancel()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache folder: %w", err)
-	}
-	cache = filepath.Join(cache, "kubewandb")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("make the cache folder: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(cache, "identityprovider.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", fmt.Errorf("lock the folder: %w", err)
-	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock the folder: %w", err)
-	}
 	files := map[string][]byte{}
-	sum := sha256.New()
 	for _, name := range []string{"package.json", "package-lock.json", "main.mjs"} {
-		if files[name], err = program.ReadFile("program/" + name); err != nil {
+		text, err := program.ReadFile("program/" + name)
+		if err != nil {
 			return "", fmt.Errorf("read the program: %w", err)
 		}
-		_, _ = sum.Write(files[name])
+		files[name] = text
 	}
-	folder := filepath.Join(cache, "identityprovider-"+hex.EncodeToString(sum.Sum(nil)[:6]))
-	complete := filepath.Join(folder, "complete")
-	if _, err := os.Stat(complete); err == nil {
-		return folder, nil
-	}
-	if err := build(ctx, folder, files); err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(complete, nil, 0o644); err != nil {
-		return "", fmt.Errorf("finish the folder: %w", err)
-	}
-	return folder, nil
-}
-
-func build(ctx context.Context, folder string, files map[string][]byte) error {
-	if err := os.RemoveAll(folder); err != nil {
-		return fmt.Errorf("remove an unfinished folder: %w", err)
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("make the folder: %w", err)
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
-			return fmt.Errorf("write the program: %w", err)
-		}
-	}
-	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	cmd.Dir = folder
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("run npm: %w: %s", err, output[max(0, len(output)-2000):])
-	}
-	return nil
+	return fixture.Node("identityprovider", files)
 }

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/kubewandb/kubewandb/test/fixture"
 )
 
 const (
@@ -34,22 +33,7 @@ func lockCache() (cache string, free func() error, err error) {
 	if os.Geteuid() != 0 {
 		return "", nil, errors.New("MySQL for tests runs in a folder of its own by chroot, which needs root")
 	}
-	cache, err = os.UserCacheDir()
-	if err != nil {
-		return "", nil, fmt.Errorf("find the cache folder: %w", err)
-	}
-	cache = filepath.Join(cache, "kubewandb")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", nil, fmt.Errorf("make the cache folder: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(cache, "mysql.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", nil, fmt.Errorf("lock the installation: %w", err)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("lock the installation: %w", err), lock.Close())
-	}
-	return cache, lock.Close, nil
+	return fixture.Lock("mysql")
 }
 
 // install returns the installation in the cache folder, and makes it where it is missing. The cache must be locked.
@@ -72,12 +56,12 @@ func build(ctx context.Context, cache string) (installation, error) {
 	if err := os.RemoveAll(partial.root); err != nil {
 		return installation{}, fmt.Errorf("remove an unfinished installation: %w", err)
 	}
-	_, err = command(exec.CommandContext(ctx, debootstrap, "--variant=minbase",
+	_, err = fixture.Run(exec.CommandContext(ctx, debootstrap, "--variant=minbase",
 		"--include=mysql-server-core,mysql-client-core", "sid", partial.root, mirror(ctx)))
 	if err != nil {
 		return installation{}, err
 	}
-	text, err := command(partial.mysqld(ctx, "--version"))
+	text, err := fixture.Run(partial.mysqld(ctx, "--version"))
 	if err != nil {
 		return installation{}, err
 	}
@@ -89,7 +73,7 @@ func build(ctx context.Context, cache string) (installation, error) {
 		return installation{}, fmt.Errorf("make the folder of databases: %w", err)
 	}
 	options := append(serverOptions(templatePath), "--initialize-insecure")
-	if _, err := command(partial.mysqld(ctx, options...)); err != nil {
+	if _, err := fixture.Run(partial.mysqld(ctx, options...)); err != nil {
 		return installation{}, err
 	}
 	final := installation{root: filepath.Join(cache, "mysql-"+version[1])}
@@ -106,7 +90,7 @@ func findDebootstrap(ctx context.Context) (string, error) {
 	apt := func(arguments ...string) error {
 		cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=300", "-qq"}, arguments...)...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		_, err := command(cmd)
+		_, err := fixture.Run(cmd)
 		return err
 	}
 	if err := apt("install", "-y", "debootstrap"); err != nil {
@@ -121,7 +105,7 @@ func findDebootstrap(ctx context.Context) (string, error) {
 // its own uses what works there.
 func mirror(ctx context.Context) string {
 	const official = "http://deb.debian.org/debian"
-	text, err := command(exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)"))
+	text, err := fixture.Run(exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)"))
 	if err != nil {
 		return official
 	}
@@ -153,17 +137,6 @@ func (i installation) mysqldUnder(ctx context.Context, program []string, argumen
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
-}
-
-// command runs a command and returns what it printed, which is also part of the error.
-func command(cmd *exec.Cmd) (string, error) {
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Run(); err != nil {
-		text := output.String()
-		return "", fmt.Errorf("run %s: %w: %s", filepath.Base(cmd.Path), err, text[max(0, len(text)-2000):])
-	}
-	return output.String(), nil
 }
 
 // serverOptions keep MySQL small, and durable as the product demands.

@@ -18,6 +18,7 @@ import (
 	driver "github.com/go-sql-driver/mysql"
 	"golang.org/x/sys/unix"
 
+	"github.com/kubewandb/kubewandb/test/fixture"
 	"github.com/kubewandb/kubewandb/test/netns"
 )
 
@@ -275,7 +276,7 @@ func copyTemplate(ctx context.Context, place installation) (datadir string, lock
 		return "", nil, err
 	}
 	copied := exec.CommandContext(ctx, "cp", "-a", "--reflink=auto", place.path(templatePath)+"/.", made)
-	if _, err := command(copied); err != nil {
+	if _, err := fixture.Run(copied); err != nil {
 		return "", nil, err
 	}
 	return filepath.Join(parent, filepath.Base(made)), lock, nil
