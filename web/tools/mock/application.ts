@@ -1,7 +1,8 @@
 import { answerGraphql } from "./graphql.ts";
 import { mutationRoot, queryRoot, storedFile } from "./projects.ts";
 import { type MockServer, json, noContent, problem, strings } from "./server.ts";
-import { type World, exampleWorld } from "./world.ts";
+import type { World } from "./model.ts";
+import { exampleWorld } from "./world.ts";
 
 interface Account {
   name: string;

@@ -1,7 +1,8 @@
 import { connection } from "./graphql.ts";
 import { matches, orderBy } from "./filter.ts";
-import { historyKeys } from "./training.ts";
-import { type MockFile, type MockProject, type MockRun, type MockSweep, type MockVersion, type World, history, logLine, stepsOf, systemEvents } from "./world.ts";
+import type { MockFile, MockProject, MockRun, MockSweep, MockVersion, World } from "./model.ts";
+import { history, historyKeys, logLine, systemEvents } from "./training.ts";
+import { stepsOf } from "./world.ts";
 
 type Arguments = Record<string, unknown>;
 

@@ -1,4 +1,4 @@
-import type { MockRun } from "./world.ts";
+import type { MockRun } from "./model.ts";
 
 /** A number between 0 and 1 that is the same each time. */
 function noise(seed: number, step: number): number {
