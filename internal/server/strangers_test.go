@@ -128,7 +128,8 @@ func (r everyRequest) request(t testing.TB, kind string, field *ast.FieldDefinit
 	return string(body)
 }
 
-var signedURL = regexp.MustCompile(`https://[^"]*/storage/[^"]*`)
+// passing is what changes by itself: signatures, and what a server measures in the background.
+var passing = regexp.MustCompile(`https://[^"]*/storage/[^"]*|"storage":\{[^}]*\}`)
 
 // state is all that a tenant reads of its own things.
 func (s running) state(t testing.TB, of tenant, schema *ast.Schema) string {
@@ -154,7 +155,7 @@ func (s running) state(t testing.TB, of tenant, schema *ast.Schema) string {
 		if a.code != http.StatusOK || strings.Contains(a.body, `"errors"`) || !strings.Contains(a.body, canary) {
 			t.Fatalf("a tenant reads %.60s: %d %.500s", query, a.code, a.body)
 		}
-		all.WriteString(signedURL.ReplaceAllString(a.body, "") + "\n")
+		all.WriteString(passing.ReplaceAllString(a.body, "") + "\n")
 	}
 	return all.String()
 }
