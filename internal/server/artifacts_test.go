@@ -169,6 +169,7 @@ func TestAnArtifactGoesInAndOut(t *testing.T) {
 		for _, path := range []string{
 			"/artifactsV2/default/ada/p/data/" + url.PathEscape(id) + "/" + hexSum + "/a%20b.txt",
 			"/artifactsV2/default/ada/p/data/" + url.PathEscape(id) + "/" + url.PathEscape(id) + "/" + hexSum + "/a%20b.txt",
+			"/artifactsV2/default/ada/" + url.PathEscape(id) + "/" + hexSum,
 			"/artifacts/ada/" + hexSum,
 		} {
 			found := s.do(t, noRedirect, call{path: path, key: ada})

@@ -54,6 +54,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("OPTIONS /files/", preflight)
 	mux.HandleFunc("/files/", notFound)
 	mux.HandleFunc("GET /artifacts/{entity}/{md5}", s.entityFile)
+	mux.HandleFunc("GET /artifactsV2/{region}/{entity}/{birth}/{md5}", s.entityFile)
 	mux.HandleFunc("GET /artifactsV2/{region}/{entity}/{project}/{collection}/{birth}/{md5}/{name}", s.artifactFile)
 	mux.HandleFunc("GET /artifactsV2/{region}/{entity}/{project}/{collection}/{artifact}/{birth}/{md5}/{name}", s.artifactFile)
 	for _, folder := range []string{"/artifacts/", "/artifactsV2/"} {

@@ -119,7 +119,7 @@ func (p program) fields(kind []byte) []string {
 // of the schema, and for each operation X, as "__XInput", its variables.
 func CoreInputs(t testing.TB) []Input {
 	t.Helper()
-	p, err := loadProgram(readCore(t))
+	p, err := loadProgram(Newest().readCore(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,11 +36,11 @@ type Input struct {
 }
 
 // Operations reads the client's sources and its core, a binary, for all the GraphQL that they hold.
-func Operations(t testing.TB) ([]Operation, []Input) {
+func (r Release) Operations(t testing.TB) ([]Operation, []Input) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(Venv(t), "bin", "python"), "-c", operationsProgram)
+	cmd := exec.CommandContext(ctx, filepath.Join(r.Venv(t), "bin", "python"), "-c", operationsProgram)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "WANDB_ERROR_REPORTING=false", "HOME="+cmd.Dir)
 	var errors bytes.Buffer
@@ -56,15 +56,15 @@ func Operations(t testing.TB) ([]Operation, []Input) {
 	if err := json.Unmarshal(output, &found); err != nil {
 		t.Fatalf("read the client's operations: %v", err)
 	}
-	return append(found.Operations, coreOperations(readCore(t))...), found.Inputs
+	return append(found.Operations, coreOperations(r.readCore(t))...), found.Inputs
 }
 
 // coreSource is where the client's core is in its package.
 const coreSource = "bin/wandb-core"
 
-func readCore(t testing.TB) []byte {
+func (r Release) readCore(t testing.TB) []byte {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(Venv(t), "lib", "python*", "site-packages", "wandb", coreSource))
+	found, err := filepath.Glob(filepath.Join(r.Venv(t), "lib", "python*", "site-packages", "wandb", coreSource))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("find the client's core: %q, %v", found, err)
 	}

@@ -86,6 +86,20 @@ func (r *artifactTypeResolver) ArtifactCollection(ctx context.Context, obj *mode
 	return r.collectionOfType(ctx, obj, name)
 }
 
+func (r *artifactTypeResolver) ArtifactSequence(ctx context.Context, obj *model.ArtifactType, name string) (*model.ArtifactSequence, error) {
+	c, err := r.collectionOfType(ctx, obj, name)
+	sequence, _ := c.(*model.ArtifactSequence)
+	return sequence, err
+}
+
+func (r *artifactTypeResolver) Artifact(ctx context.Context, obj *model.ArtifactType, name string) (*model.Artifact, error) {
+	m, err := r.Artifacts.MemberByName(ctx, obj.Collections.Place, name)
+	if err == nil && m.Collection.TypeID != obj.ArtifactType.ID {
+		return nil, nil
+	}
+	return unlessMissing(m, err, toMemberArtifact)
+}
+
 func (r *entityResolver) XxhashDigestsEnabled(ctx context.Context, obj *model.Entity) (bool, error) {
 	return false, nil
 }

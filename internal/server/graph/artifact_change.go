@@ -276,7 +276,7 @@ func (r *Resolver) linkArtifact(ctx context.Context, in model.LinkArtifactInput)
 	return &model.LinkArtifactPayload{VersionIndex: node.VersionIndex(), ArtifactMembership: node, ClientMutationID: in.ClientMutationID}, nil
 }
 
-func (r *Resolver) unlinkArtifact(ctx context.Context, in model.UnlinkArtifactInput) (*model.ArtifactSuccessPayload, error) {
+func (r *Resolver) unlinkArtifact(ctx context.Context, in model.UnlinkArtifactInput) (*model.UnlinkArtifactPayload, error) {
 	id, err := idOf(in.ArtifactID, artifactKind)
 	if err != nil {
 		return nil, err
@@ -285,7 +285,10 @@ func (r *Resolver) unlinkArtifact(ctx context.Context, in model.UnlinkArtifactIn
 	if err != nil {
 		return nil, err
 	}
-	return success(r.Artifacts.Unlink(ctx, id, portfolio), in.ClientMutationID)
+	if err := r.Artifacts.Unlink(ctx, id, portfolio); err != nil {
+		return nil, err
+	}
+	return &model.UnlinkArtifactPayload{ArtifactID: in.ArtifactID, Success: true, ClientMutationID: in.ClientMutationID}, nil
 }
 
 func success(err error, mutation *string) (*model.ArtifactSuccessPayload, error) {

@@ -74,7 +74,7 @@ func (r *mutationResolver) LinkArtifact(ctx context.Context, input model.LinkArt
 	return r.linkArtifact(ctx, input)
 }
 
-func (r *mutationResolver) UnlinkArtifact(ctx context.Context, input model.UnlinkArtifactInput) (*model.ArtifactSuccessPayload, error) {
+func (r *mutationResolver) UnlinkArtifact(ctx context.Context, input model.UnlinkArtifactInput) (*model.UnlinkArtifactPayload, error) {
 	return r.unlinkArtifact(ctx, input)
 }
 

@@ -261,8 +261,10 @@ type ComplexityRoot struct {
 	}
 
 	ArtifactType struct {
+		Artifact            func(childComplexity int, name string) int
 		ArtifactCollection  func(childComplexity int, name string) int
 		ArtifactCollections func(childComplexity int, after *string, first *int, filters *string, order *string) int
+		ArtifactSequence    func(childComplexity int, name string) int
 		CreatedAt           func(childComplexity int) int
 		Description         func(childComplexity int) int
 		ID                  func(childComplexity int) int
@@ -840,9 +842,10 @@ type ComplexityRoot struct {
 	}
 
 	Tag struct {
-		Attributes func(childComplexity int) int
-		ID         func(childComplexity int) int
-		Name       func(childComplexity int) int
+		Attributes      func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Name            func(childComplexity int) int
+		TagCategoryName func(childComplexity int) int
 	}
 
 	TagConnection struct {
@@ -853,6 +856,12 @@ type ComplexityRoot struct {
 	TagEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	UnlinkArtifactPayload struct {
+		ArtifactID       func(childComplexity int) int
+		ClientMutationID func(childComplexity int) int
+		Success          func(childComplexity int) int
 	}
 
 	UpdateRunStatePayload struct {
@@ -1000,6 +1009,8 @@ type ArtifactSequenceResolver interface {
 type ArtifactTypeResolver interface {
 	ArtifactCollections(ctx context.Context, obj *model.ArtifactType, after *string, first *int, filters *string, order *string) (*model.ArtifactCollectionConnection, error)
 	ArtifactCollection(ctx context.Context, obj *model.ArtifactType, name string) (model.ArtifactCollection, error)
+	ArtifactSequence(ctx context.Context, obj *model.ArtifactType, name string) (*model.ArtifactSequence, error)
+	Artifact(ctx context.Context, obj *model.ArtifactType, name string) (*model.Artifact, error)
 }
 type EntityResolver interface {
 	IsTeam(ctx context.Context, obj *model.Entity) (bool, error)
@@ -1027,7 +1038,7 @@ type MutationResolver interface {
 	AddAliases(ctx context.Context, input model.AddAliasesInput) (*model.ArtifactSuccessPayload, error)
 	DeleteAliases(ctx context.Context, input model.DeleteAliasesInput) (*model.ArtifactSuccessPayload, error)
 	LinkArtifact(ctx context.Context, input model.LinkArtifactInput) (*model.LinkArtifactPayload, error)
-	UnlinkArtifact(ctx context.Context, input model.UnlinkArtifactInput) (*model.ArtifactSuccessPayload, error)
+	UnlinkArtifact(ctx context.Context, input model.UnlinkArtifactInput) (*model.UnlinkArtifactPayload, error)
 	CreateArtifactType(ctx context.Context, input model.CreateArtifactTypeInput) (*model.CreateArtifactTypePayload, error)
 	UpdateArtifactSequence(ctx context.Context, input model.UpdateArtifactSequenceInput) (*model.ArtifactCollectionPayload, error)
 	UpdateArtifactPortfolio(ctx context.Context, input model.UpdateArtifactPortfolioInput) (*model.ArtifactCollectionPayload, error)
@@ -1999,6 +2010,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ArtifactSuccessPayload.Success(childComplexity), true
 
+	case "ArtifactType.artifact":
+		if e.ComplexityRoot.ArtifactType.Artifact == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactType_artifact_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactType.Artifact(childComplexity, args["name"].(string)), true
 	case "ArtifactType.artifactCollection":
 		if e.ComplexityRoot.ArtifactType.ArtifactCollection == nil {
 			break
@@ -2021,6 +2043,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArtifactType.ArtifactCollections(childComplexity, args["after"].(*string), args["first"].(*int), args["filters"].(*string), args["order"].(*string)), true
+	case "ArtifactType.artifactSequence":
+		if e.ComplexityRoot.ArtifactType.ArtifactSequence == nil {
+			break
+		}
+
+		args, err := ec.field_ArtifactType_artifactSequence_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ArtifactType.ArtifactSequence(childComplexity, args["name"].(string)), true
 	case "ArtifactType.createdAt":
 		if e.ComplexityRoot.ArtifactType.CreatedAt == nil {
 			break
@@ -4735,6 +4768,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Tag.Name(childComplexity), true
+	case "Tag.tagCategoryName":
+		if e.ComplexityRoot.Tag.TagCategoryName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tag.TagCategoryName(childComplexity), true
 
 	case "TagConnection.edges":
 		if e.ComplexityRoot.TagConnection.Edges == nil {
@@ -4761,6 +4800,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TagEdge.Node(childComplexity), true
+
+	case "UnlinkArtifactPayload.artifactID":
+		if e.ComplexityRoot.UnlinkArtifactPayload.ArtifactID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnlinkArtifactPayload.ArtifactID(childComplexity), true
+	case "UnlinkArtifactPayload.clientMutationId":
+		if e.ComplexityRoot.UnlinkArtifactPayload.ClientMutationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnlinkArtifactPayload.ClientMutationID(childComplexity), true
+	case "UnlinkArtifactPayload.success":
+		if e.ComplexityRoot.UnlinkArtifactPayload.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnlinkArtifactPayload.Success(childComplexity), true
 
 	case "UpdateRunStatePayload.clientMutationId":
 		if e.ComplexityRoot.UpdateRunStatePayload.ClientMutationID == nil {
@@ -5708,6 +5766,10 @@ func (ec *executionContext) childFields_ArtifactType(ctx context.Context, field 
 		return ec.fieldContext_ArtifactType_artifactCollections(ctx, field)
 	case "artifactCollection":
 		return ec.fieldContext_ArtifactType_artifactCollection(ctx, field)
+	case "artifactSequence":
+		return ec.fieldContext_ArtifactType_artifactSequence(ctx, field)
+	case "artifact":
+		return ec.fieldContext_ArtifactType_artifact(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArtifactType", field.Name)
 }
@@ -6726,6 +6788,8 @@ func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.C
 		return ec.fieldContext_Tag_name(ctx, field)
 	case "attributes":
 		return ec.fieldContext_Tag_attributes(ctx, field)
+	case "tagCategoryName":
+		return ec.fieldContext_Tag_tagCategoryName(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Tag", field.Name)
 }
@@ -6748,6 +6812,18 @@ func (ec *executionContext) childFields_TagEdge(ctx context.Context, field graph
 		return ec.fieldContext_TagEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TagEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UnlinkArtifactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "artifactID":
+		return ec.fieldContext_UnlinkArtifactPayload_artifactID(ctx, field)
+	case "success":
+		return ec.fieldContext_UnlinkArtifactPayload_success(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_UnlinkArtifactPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnlinkArtifactPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateRunStatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7399,6 +7475,34 @@ func (ec *executionContext) field_ArtifactType_artifactCollections_args(ctx cont
 		return nil, err
 	}
 	args["order"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactType_artifactSequence_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "name",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_ArtifactType_artifact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "name",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["name"] = arg0
 	return args, nil
 }
 
@@ -12775,6 +12879,94 @@ func (ec *executionContext) fieldContext_ArtifactType_artifactCollection(ctx con
 	return fc, nil
 }
 
+func (ec *executionContext) _ArtifactType_artifactSequence(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactType_artifactSequence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactType().ArtifactSequence(ctx, obj, fc.Args["name"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactSequence) graphql.Marshaler {
+			return ec.marshalOArtifactSequence2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSequence(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactType_artifactSequence(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactType",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArtifactSequence(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactType_artifactSequence_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArtifactType_artifact(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArtifactType_artifact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.ArtifactType().Artifact(ctx, obj, fc.Args["name"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Artifact) graphql.Marshaler {
+			return ec.marshalOArtifact2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArtifactType_artifact(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArtifactType",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Artifact(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_ArtifactType_artifact_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ArtifactTypeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ArtifactTypeConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16930,8 +17122,8 @@ func (ec *executionContext) _Mutation_unlinkArtifact(ctx context.Context, field 
 			return ec.Resolvers.Mutation().UnlinkArtifact(ctx, fc.Args["input"].(model.UnlinkArtifactInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ArtifactSuccessPayload) graphql.Marshaler {
-			return ec.marshalOArtifactSuccessPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSuccessPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UnlinkArtifactPayload) graphql.Marshaler {
+			return ec.marshalOUnlinkArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUnlinkArtifactPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -16944,7 +17136,7 @@ func (ec *executionContext) fieldContext_Mutation_unlinkArtifact(ctx context.Con
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_ArtifactSuccessPayload(ctx, field)
+			return ec.childFields_UnlinkArtifactPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -23615,6 +23807,29 @@ func (ec *executionContext) fieldContext_Tag_attributes(_ context.Context, field
 	return graphql.NewScalarFieldContext("Tag", field, false, false, "JSONString")
 }
 
+func (ec *executionContext) _Tag_tagCategoryName(ctx context.Context, field graphql.CollectedField, obj *model.Tag) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tag_tagCategoryName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TagCategoryName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Tag_tagCategoryName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tag", field, false, false, "String")
+}
+
 func (ec *executionContext) _TagConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.TagConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -23732,6 +23947,75 @@ func (ec *executionContext) _TagEdge_cursor(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_TagEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TagEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _UnlinkArtifactPayload_artifactID(ctx context.Context, field graphql.CollectedField, obj *model.UnlinkArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnlinkArtifactPayload_artifactID(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArtifactID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnlinkArtifactPayload_artifactID(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnlinkArtifactPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _UnlinkArtifactPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.UnlinkArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnlinkArtifactPayload_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnlinkArtifactPayload_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnlinkArtifactPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _UnlinkArtifactPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.UnlinkArtifactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnlinkArtifactPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UnlinkArtifactPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnlinkArtifactPayload", field, false, false, "String")
 }
 
 func (ec *executionContext) _UpdateRunStatePayload_success(ctx context.Context, field graphql.CollectedField, obj *model.UpdateRunStatePayload) (ret graphql.Marshaler) {
@@ -32112,6 +32396,18 @@ func (ec *executionContext) _ArtifactType(ctx context.Context, sel ast.Selection
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._ArtifactType_artifactCollection(ctx, field, obj)
 				})
+		case "artifactSequence":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactType_artifactSequence(ctx, field, obj)
+				})
+		case "artifact":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ArtifactType_artifact(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -36116,6 +36412,11 @@ func (ec *executionContext) _Tag(ctx context.Context, sel ast.SelectionSet, obj 
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "tagCategoryName":
+			out.Values[i] = ec._Tag_tagCategoryName(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -36190,6 +36491,49 @@ func (ec *executionContext) _TagEdge(ctx context.Context, sel ast.SelectionSet, 
 		case "cursor":
 			out.Values[i] = ec._TagEdge_cursor(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var unlinkArtifactPayloadImplementors = []string{"UnlinkArtifactPayload"}
+
+func (ec *executionContext) _UnlinkArtifactPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UnlinkArtifactPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, unlinkArtifactPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UnlinkArtifactPayload")
+		case "artifactID":
+			out.Values[i] = ec._UnlinkArtifactPayload_artifactID(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "success":
+			out.Values[i] = ec._UnlinkArtifactPayload_success(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._UnlinkArtifactPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -39159,6 +39503,13 @@ func (ec *executionContext) marshalOArtifactReference2ᚖgithubᚗcomᚋkubewand
 	return ec._ArtifactReference(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOArtifactSequence2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactSequence(ctx context.Context, sel ast.SelectionSet, v *model.ArtifactSequence) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArtifactSequence(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOArtifactStorageLayout2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐArtifactStorageLayout(ctx context.Context, v any) (*model.ArtifactStorageLayout, error) {
 	if v == nil {
 		return nil, nil
@@ -39882,6 +40233,13 @@ func (ec *executionContext) unmarshalOTagInput2ᚕᚖgithubᚗcomᚋkubewandbᚋ
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) marshalOUnlinkArtifactPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUnlinkArtifactPayload(ctx context.Context, sel ast.SelectionSet, v *model.UnlinkArtifactPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UnlinkArtifactPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUpdateRunStatePayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐUpdateRunStatePayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateRunStatePayload) graphql.Marshaler {

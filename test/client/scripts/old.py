@@ -38,6 +38,26 @@ assert "<p>old</p>" in read.file(read.summary["page"]["path"]).download(root="ou
 assert [r.id for r in api.runs("old", filters={"tags": "t"})] == ["o1"]
 assert api.artifact("old/set:latest").aliases == ["latest", "best"] or set(api.artifact("old/set:latest").aliases) == {"latest", "best"}
 
+source = api.artifact("old/set:best")
+assert [f.name for f in source.files()] == ["a.txt"] and source.commit_hash, source.files()
+collection = api.artifact_collection("dataset", "old/set")
+assert collection.is_sequence()
+collection.description, collection.tags = "all sets", ["kept"]
+collection.save()
+collection = api.artifact_collection("dataset", "old/set")
+assert collection.description == "all sets" and collection.tags == ["kept"] and set(collection.aliases) == {"best", "latest"}, collection.aliases
+run = wandb.init(project="old", id="o2")
+derived = wandb.Artifact("derived", "dataset")
+derived.add_reference(source.get_entry("a.txt"), name="again.txt")
+run.log_artifact(derived).wait()
+run.link_artifact(source, "old/shelf", aliases=["shown"])
+run.finish()
+assert open(api.artifact("old/derived:latest").download(root="through", skip_cache=True) + "/again.txt").read() == "alpha"
+shown = api.artifact("old/shelf:shown")
+assert shown.source_name == "set:v0" and not api.artifact_collection("dataset", "old/shelf").is_sequence()
+shown.unlink()
+assert list(api.artifacts("dataset", "old/shelf")) == []
+
 pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.5  # newer clients only
 points = []
 

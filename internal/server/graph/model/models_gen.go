@@ -836,6 +836,8 @@ type Tag struct {
 	ID         string  `json:"id"`
 	Name       string  `json:"name"`
 	Attributes *string `json:"attributes,omitempty"`
+	// Tags have no categories.
+	TagCategoryName *string `json:"tagCategoryName,omitempty"`
 }
 
 type TagConnection struct {
@@ -858,6 +860,12 @@ type UnlinkArtifactInput struct {
 	ArtifactID          string  `json:"artifactID"`
 	ArtifactPortfolioID string  `json:"artifactPortfolioID"`
 	ClientMutationID    *string `json:"clientMutationId,omitempty"`
+}
+
+type UnlinkArtifactPayload struct {
+	ArtifactID       string  `json:"artifactID"`
+	Success          bool    `json:"success"`
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 type UpdateArtifactInput struct {
