@@ -91,7 +91,7 @@ MARKS = {
     "$controller: JSONString,": "$controller: JSONString,$launchScheduler: JSONString,$templateVariableValues: JSONString,",
     # 0.19 asks for the schema first, and puts in what ours has.
     "_CLI_QUERY_": "serverInfo { cliVersionInfo latestLocalVersionInfo { outOfDate latestVersionString versionOnThisInstanceString } }",
-    "_Server_Settings_": "",
+    "_Server_Settings_": "serverSettings { serverMessages { utfText plainText htmlText messageType messageLevel } }",
     "_USED_AS_TYPE_": "$usedAs: String",
     "_USED_AS_VALUE_": "usedAs: $usedAs",
     "ID_TYPE": "$artifactID: ID, $clientID: ID",

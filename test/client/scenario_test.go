@@ -72,17 +72,7 @@ func TestAKilledRunIsResumed(t *testing.T) {
 }
 
 func TestWhatWasLoggedOfflineIsSynced(t *testing.T) {
-	p := serve(t)
-	p.ends(t)
-	home := p.user(t, "ada")
-	p.runs(t, home, "offline.py")
-	if asked := p.tape.requests(); len(asked) > 0 {
-		t.Errorf("an offline run asked for %s", asked[0].Path)
-	}
-	folders, err := filepath.Glob(filepath.Join(home.Folder, "wandb", "offline-run-*"))
-	if err != nil || len(folders) != 2 {
-		t.Fatalf("offline runs in %v, %v", folders, err)
-	}
+	p, home, folders := logsOffline(t, client.Newest())
 	result := home.Run(t, "wandb", append([]string{"sync"}, folders...)...)
 	if result.Code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", result.Code, result.Output, p.logs.tail())
@@ -97,6 +87,35 @@ func TestWhatWasLoggedOfflineIsSynced(t *testing.T) {
 		t.Fatalf("exit code %d: %s", result.Code, result.Output)
 	}
 	p.runs(t, home, "synced.py")
+}
+
+// The oldest client syncs by other code than it logs with, which reads what its core has written.
+func TestTheOldestClientSyncs(t *testing.T) {
+	p, home, folders := logsOffline(t, client.Oldest())
+	for range 2 { // what is sent again changes nothing
+		result := home.Run(t, "wandb", append([]string{"sync", "--include-synced"}, folders...)...)
+		if result.Code != 0 {
+			t.Fatalf("exit code %d: %s\n%s", result.Code, result.Output, p.logs.tail())
+		}
+		p.runs(t, home, "synced.py")
+	}
+}
+
+// logsOffline trains without a network, and returns the folders of the runs.
+func logsOffline(t *testing.T, release client.Release) (p *program, home *client.Home, folders []string) {
+	t.Helper()
+	p = serve(t)
+	p.ends(t)
+	home = p.userOf(t, release, "ada")
+	p.runs(t, home, "offline.py")
+	if asked := p.tape.requests(); len(asked) > 0 {
+		t.Errorf("an offline run asked for %s", asked[0].Path)
+	}
+	folders, err := filepath.Glob(filepath.Join(home.Folder, "wandb", "offline-run-*"))
+	if err != nil || len(folders) != 2 {
+		t.Fatalf("offline runs in %v, %v", folders, err)
+	}
+	return p, home, folders
 }
 
 // The oldest client trains, resumes, moves artifacts and runs sweeps too.

@@ -802,6 +802,18 @@ type ComplexityRoot struct {
 		LatestLocalVersionInfo func(childComplexity int) int
 	}
 
+	ServerMessage struct {
+		HTMLText     func(childComplexity int) int
+		MessageLevel func(childComplexity int) int
+		MessageType  func(childComplexity int) int
+		PlainText    func(childComplexity int) int
+		UtfText      func(childComplexity int) int
+	}
+
+	ServerSettings struct {
+		ServerMessages func(childComplexity int) int
+	}
+
 	StopRunPayload struct {
 		ClientMutationID func(childComplexity int) int
 		Success          func(childComplexity int) int
@@ -888,6 +900,7 @@ type ComplexityRoot struct {
 		Bucket           func(childComplexity int) int
 		ClientMutationID func(childComplexity int) int
 		Inserted         func(childComplexity int) int
+		ServerSettings   func(childComplexity int) int
 	}
 
 	UpsertModelPayload struct {
@@ -4569,6 +4582,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ServerInfo.LatestLocalVersionInfo(childComplexity), true
 
+	case "ServerMessage.htmlText":
+		if e.ComplexityRoot.ServerMessage.HTMLText == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ServerMessage.HTMLText(childComplexity), true
+	case "ServerMessage.messageLevel":
+		if e.ComplexityRoot.ServerMessage.MessageLevel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ServerMessage.MessageLevel(childComplexity), true
+	case "ServerMessage.messageType":
+		if e.ComplexityRoot.ServerMessage.MessageType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ServerMessage.MessageType(childComplexity), true
+	case "ServerMessage.plainText":
+		if e.ComplexityRoot.ServerMessage.PlainText == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ServerMessage.PlainText(childComplexity), true
+	case "ServerMessage.utfText":
+		if e.ComplexityRoot.ServerMessage.UtfText == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ServerMessage.UtfText(childComplexity), true
+
+	case "ServerSettings.serverMessages":
+		if e.ComplexityRoot.ServerSettings.ServerMessages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ServerSettings.ServerMessages(childComplexity), true
+
 	case "StopRunPayload.clientMutationId":
 		if e.ComplexityRoot.StopRunPayload.ClientMutationID == nil {
 			break
@@ -4890,6 +4941,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpsertBucketPayload.Inserted(childComplexity), true
+	case "UpsertBucketPayload.serverSettings":
+		if e.ComplexityRoot.UpsertBucketPayload.ServerSettings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertBucketPayload.ServerSettings(childComplexity), true
 
 	case "UpsertModelPayload.clientMutationId":
 		if e.ComplexityRoot.UpsertModelPayload.ClientMutationID == nil {
@@ -6702,6 +6759,30 @@ func (ec *executionContext) childFields_ServerInfo(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ServerInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_ServerMessage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "utfText":
+		return ec.fieldContext_ServerMessage_utfText(ctx, field)
+	case "plainText":
+		return ec.fieldContext_ServerMessage_plainText(ctx, field)
+	case "htmlText":
+		return ec.fieldContext_ServerMessage_htmlText(ctx, field)
+	case "messageType":
+		return ec.fieldContext_ServerMessage_messageType(ctx, field)
+	case "messageLevel":
+		return ec.fieldContext_ServerMessage_messageLevel(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ServerMessage", field.Name)
+}
+
+func (ec *executionContext) childFields_ServerSettings(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "serverMessages":
+		return ec.fieldContext_ServerSettings_serverMessages(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ServerSettings", field.Name)
+}
+
 func (ec *executionContext) childFields_StopRunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "success":
@@ -6872,6 +6953,8 @@ func (ec *executionContext) childFields_UpsertBucketPayload(ctx context.Context,
 		return ec.fieldContext_UpsertBucketPayload_bucket(ctx, field)
 	case "inserted":
 		return ec.fieldContext_UpsertBucketPayload_inserted(ctx, field)
+	case "serverSettings":
+		return ec.fieldContext_UpsertBucketPayload_serverSettings(ctx, field)
 	case "clientMutationId":
 		return ec.fieldContext_UpsertBucketPayload_clientMutationId(ctx, field)
 	}
@@ -23018,6 +23101,153 @@ func (ec *executionContext) fieldContext_ServerInfo_features(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _ServerMessage_utfText(ctx context.Context, field graphql.CollectedField, obj *model.ServerMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServerMessage_utfText(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UtfText, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ServerMessage_utfText(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServerMessage", field, false, false, "String")
+}
+
+func (ec *executionContext) _ServerMessage_plainText(ctx context.Context, field graphql.CollectedField, obj *model.ServerMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServerMessage_plainText(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PlainText, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ServerMessage_plainText(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServerMessage", field, false, false, "String")
+}
+
+func (ec *executionContext) _ServerMessage_htmlText(ctx context.Context, field graphql.CollectedField, obj *model.ServerMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServerMessage_htmlText(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HTMLText, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ServerMessage_htmlText(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServerMessage", field, false, false, "String")
+}
+
+func (ec *executionContext) _ServerMessage_messageType(ctx context.Context, field graphql.CollectedField, obj *model.ServerMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServerMessage_messageType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MessageType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ServerMessage_messageType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServerMessage", field, false, false, "String")
+}
+
+func (ec *executionContext) _ServerMessage_messageLevel(ctx context.Context, field graphql.CollectedField, obj *model.ServerMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServerMessage_messageLevel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MessageLevel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ServerMessage_messageLevel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServerMessage", field, false, false, "String")
+}
+
+func (ec *executionContext) _ServerSettings_serverMessages(ctx context.Context, field graphql.CollectedField, obj *model.ServerSettings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServerSettings_serverMessages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ServerMessages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ServerMessage) graphql.Marshaler {
+			return ec.marshalNServerMessage2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerMessageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServerSettings_serverMessages(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServerSettings",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ServerMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _StopRunPayload_success(ctx context.Context, field graphql.CollectedField, obj *model.StopRunPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -24273,6 +24503,38 @@ func (ec *executionContext) _UpsertBucketPayload_inserted(ctx context.Context, f
 }
 func (ec *executionContext) fieldContext_UpsertBucketPayload_inserted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpsertBucketPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _UpsertBucketPayload_serverSettings(ctx context.Context, field graphql.CollectedField, obj *model.UpsertBucketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertBucketPayload_serverSettings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ServerSettings, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ServerSettings) graphql.Marshaler {
+			return ec.marshalOServerSettings2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerSettings(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertBucketPayload_serverSettings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpsertBucketPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ServerSettings(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _UpsertBucketPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *model.UpsertBucketPayload) (ret graphql.Marshaler) {
@@ -36132,6 +36394,92 @@ func (ec *executionContext) _ServerInfo(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var serverMessageImplementors = []string{"ServerMessage"}
+
+func (ec *executionContext) _ServerMessage(ctx context.Context, sel ast.SelectionSet, obj *model.ServerMessage) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, serverMessageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ServerMessage")
+		case "utfText":
+			out.Values[i] = ec._ServerMessage_utfText(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "plainText":
+			out.Values[i] = ec._ServerMessage_plainText(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "htmlText":
+			out.Values[i] = ec._ServerMessage_htmlText(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "messageType":
+			out.Values[i] = ec._ServerMessage_messageType(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "messageLevel":
+			out.Values[i] = ec._ServerMessage_messageLevel(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var serverSettingsImplementors = []string{"ServerSettings"}
+
+func (ec *executionContext) _ServerSettings(ctx context.Context, sel ast.SelectionSet, obj *model.ServerSettings) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, serverSettingsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ServerSettings")
+		case "serverMessages":
+			out.Values[i] = ec._ServerSettings_serverMessages(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var stopRunPayloadImplementors = []string{"StopRunPayload"}
 
 func (ec *executionContext) _StopRunPayload(ctx context.Context, sel ast.SelectionSet, obj *model.StopRunPayload) graphql.Marshaler {
@@ -36723,6 +37071,11 @@ func (ec *executionContext) _UpsertBucketPayload(ctx context.Context, sel ast.Se
 			}
 		case "inserted":
 			out.Values[i] = ec._UpsertBucketPayload_inserted(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "serverSettings":
+			out.Values[i] = ec._UpsertBucketPayload_serverSettings(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -38808,6 +39161,30 @@ func (ec *executionContext) marshalNServerFeature2ᚖgithubᚗcomᚋkubewandbᚋ
 	return ec._ServerFeature(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNServerMessage2ᚕᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerMessageᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ServerMessage) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNServerMessage2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerMessage(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNServerMessage2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerMessage(ctx context.Context, sel ast.SelectionSet, v *model.ServerMessage) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ServerMessage!")
+		return graphql.Null
+	}
+	return ec._ServerMessage(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNStopRunInput2githubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐStopRunInput(ctx context.Context, v any) (model.StopRunInput, error) {
 	res, err := ec.unmarshalInputStopRunInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -40101,6 +40478,13 @@ func (ec *executionContext) marshalOServerInfo2ᚖgithubᚗcomᚋkubewandbᚋkub
 		return graphql.Null
 	}
 	return ec._ServerInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOServerSettings2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐServerSettings(ctx context.Context, sel ast.SelectionSet, v *model.ServerSettings) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ServerSettings(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOStopRunPayload2ᚖgithubᚗcomᚋkubewandbᚋkubewandbᚋinternalᚋserverᚋgraphᚋmodelᚐStopRunPayload(ctx context.Context, sel ast.SelectionSet, v *model.StopRunPayload) graphql.Marshaler {

@@ -24,7 +24,10 @@ func (r *mutationResolver) UpsertBucket(ctx context.Context, input model.UpsertB
 	}
 	bucket := model.NewRun(result.Place, result.RunRecord)
 	bucket.HistoryLines = &result.NextLine
-	return &model.UpsertBucketPayload{Bucket: bucket, Inserted: &result.Inserted, ClientMutationID: input.ClientMutationID}, nil
+	return &model.UpsertBucketPayload{
+		Bucket: bucket, Inserted: &result.Inserted, ClientMutationID: input.ClientMutationID,
+		ServerSettings: &model.ServerSettings{ServerMessages: []*model.ServerMessage{}},
+	}, nil
 }
 
 func (r *mutationResolver) StopRun(ctx context.Context, input model.StopRunInput) (*model.StopRunPayload, error) {

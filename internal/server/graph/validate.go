@@ -38,3 +38,6 @@ func ValidateInput(name, field string) string {
 	}
 	return ""
 }
+
+// HasType tells whether the schema has a type of this name.
+func HasType(name string) bool { return NewExecutableSchema(Config{}).Schema().Types[name] != nil }

@@ -8,8 +8,9 @@ for name in ["off-1", "off-2"]:
         run.log({"loss": step / 3})
     run.log({"page": wandb.Html("<p>offline</p>")})
     artifact = wandb.Artifact("weights", "model")
-    with artifact.new_file("w.txt", "w") as f:
+    with open(f"{name}.txt", "w") as f:
         f.write(name)
+    artifact.add_file(f"{name}.txt", name="w.txt")  # files of new_file end with the process in 0.19
     run.log_artifact(artifact)
     print("printed offline")
     run.finish()

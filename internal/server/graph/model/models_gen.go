@@ -812,6 +812,19 @@ type ServerInfo struct {
 	Features []*ServerFeature `json:"features"`
 }
 
+type ServerMessage struct {
+	UtfText      *string `json:"utfText,omitempty"`
+	PlainText    *string `json:"plainText,omitempty"`
+	HTMLText     *string `json:"htmlText,omitempty"`
+	MessageType  *string `json:"messageType,omitempty"`
+	MessageLevel *string `json:"messageLevel,omitempty"`
+}
+
+type ServerSettings struct {
+	// What the client prints; nothing so far.
+	ServerMessages []*ServerMessage `json:"serverMessages"`
+}
+
 type StopRunInput struct {
 	ID               string  `json:"id"`
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
@@ -967,8 +980,10 @@ type UpsertBucketInput struct {
 type UpsertBucketPayload struct {
 	Bucket *Run `json:"bucket,omitempty"`
 	// Whether the run was made by this call.
-	Inserted         *bool   `json:"inserted,omitempty"`
-	ClientMutationID *string `json:"clientMutationId,omitempty"`
+	Inserted *bool `json:"inserted,omitempty"`
+	// `wandb sync` of 0.19 asks whether there is such a type, and sends nothing where there is none.
+	ServerSettings   *ServerSettings `json:"serverSettings,omitempty"`
+	ClientMutationID *string         `json:"clientMutationId,omitempty"`
 }
 
 type UpsertModelInput struct {
