@@ -31,7 +31,7 @@ import (
 	"github.com/kubewandb/kubewandb/internal/license"
 	"github.com/kubewandb/kubewandb/internal/redact"
 	"github.com/kubewandb/kubewandb/internal/testenv"
-	"github.com/kubewandb/kubewandb/test/vendor"
+	"github.com/kubewandb/kubewandb/test/vendortest"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -45,7 +45,7 @@ type installation struct {
 	api       client.Client
 	namespace string
 	config    Config
-	vendor    *vendor.Vendor
+	vendor    *vendortest.Vendor
 	key       license.SigningKey
 	logs      *logBuffer
 	requests  *requestCounter

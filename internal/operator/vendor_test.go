@@ -4,12 +4,12 @@ import (
 	"maps"
 	"testing"
 
-	"github.com/kubewandb/kubewandb/test/vendor"
+	"github.com/kubewandb/kubewandb/test/vendortest"
 )
 
 // newVendor is a vendor whose repository has version 1.0.0 of the chart.
-func newVendor(t *testing.T) *vendor.Vendor {
-	v := vendor.New(t)
+func newVendor(t *testing.T) *vendortest.Vendor {
+	v := vendortest.New(t)
 	v.AddChart("1.0.0", chartFiles("1.0.0", nil))
 	return v
 }

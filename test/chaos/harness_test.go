@@ -31,7 +31,7 @@ import (
 
 	appsv1 "github.com/kubewandb/kubewandb/api/v1"
 	"github.com/kubewandb/kubewandb/internal/testenv"
-	"github.com/kubewandb/kubewandb/test/vendor"
+	"github.com/kubewandb/kubewandb/test/vendortest"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -65,7 +65,7 @@ type place struct {
 	base      *rest.Config
 	api       client.Client
 	namespace string
-	vendor    *vendor.Vendor
+	vendor    *vendortest.Vendor
 	key       types.NamespacedName
 }
 
@@ -81,7 +81,7 @@ func newPlace(t *testing.T, base *rest.Config) *place {
 	must(t, err)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "chaos-"}}
 	must(t, api.Create(t.Context(), namespace))
-	p := &place{t: t, base: base, api: api, namespace: namespace.Name, vendor: vendor.New(t)}
+	p := &place{t: t, base: base, api: api, namespace: namespace.Name, vendor: vendortest.New(t)}
 	p.key = types.NamespacedName{Namespace: p.namespace, Name: "wandb"}
 	p.vendor.AddChart("1.0.0", application("1.0.0", false))
 	p.vendor.AddChart("2.0.0", application("2.0.0", true))

@@ -1,6 +1,6 @@
-// Package vendor is what an operator meets outside of its cluster: a deploy server with one channel, and the repository of
+// Package vendortest is what an operator meets outside of its cluster: a deploy server with one channel, and the repository of
 // one chart, "app". Both are spoken to over real HTTP on the loopback.
-package vendor
+package vendortest
 
 import (
 	"archive/tar"
