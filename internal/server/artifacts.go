@@ -17,7 +17,8 @@ func (s *Server) artifactFile(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// entityFile is the older address, which names no project.
+// entityFile is the two older addresses, which name no project; one names the version that the bytes were uploaded for, as 0.19 of
+// the client asks.
 func (s *Server) entityFile(w http.ResponseWriter, r *http.Request) {
 	s.redirect(w, r, func(ctx context.Context) (string, error) {
 		return s.artifacts.LocatedInEntity(ctx, r.PathValue("entity"), r.PathValue("md5"))

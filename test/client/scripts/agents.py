@@ -40,15 +40,15 @@ def cli(*arguments):
 
 
 def let_work(path):
-    """Runs an agent to its end and returns what it says. One that ends with an error is started again, as people do: between two
-    runs the agent of 0.31 takes down a connection that it still uses (AlreadyJoinedError), which not every time goes well."""
+    """Runs an agent to its end. One that ends with an error is started again, as people do: that was seen once, on a busy
+    machine, and why is not known."""
     said = []
     for _ in range(3):
         done = subprocess.run(["wandb", "agent", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
         said.append(f"the agent ended with {done.returncode}: {done.stdout}")
         if done.returncode == 0:
-            break
-    return "\n".join(said)
+            return
+    raise AssertionError("\n".join(said))
 
 
 def create(name, config):
@@ -78,10 +78,10 @@ def bayes():
             "metric": {"name": "score", "goal": "minimize"}, "parameters": {"x": {"min": 0.0, "max": 4.0}},
         },
     )
-    said = let_work(path)
+    cli("agent", path)
     sweep = wandb.Api().sweep(path)
     runs = list(sweep.runs)
-    assert sweep.state == "FINISHED" and sweep.name == "from a file" and len(runs) == 2, (sweep.state, runs, said)
+    assert sweep.state == "FINISHED" and sweep.name == "from a file" and len(runs) == 2, (sweep.state, runs)
     assert all(r.state == "finished" and 0 <= r.config["x"] <= 4 for r in runs), runs
     assert sweep.best_run().summary["score"] == min(r.summary["score"] for r in runs)
 
@@ -94,11 +94,11 @@ def early():
             "early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2}, "parameters": {"level": {"values": [0.1, 0.9, 0.95]}},
         },
     )
-    said = let_work(path)
+    let_work(path)
     runs = {r.config["level"]: r for r in wandb.Api().sweep(path).runs}
     lengths = {level: len(list(r.scan_history())) for level, r in runs.items()}
-    assert set(lengths) == {0.1, 0.9, 0.95} and lengths[0.1] == 400 and lengths[0.9] == 400, (lengths, said)
-    assert 4 <= lengths[0.95] < 400, (lengths, said)
+    assert set(lengths) == {0.1, 0.9, 0.95} and lengths[0.1] == 400 and lengths[0.9] == 400, lengths
+    assert 4 <= lengths[0.95] < 400, lengths
     assert runs[0.1].state == "finished" and runs[0.95].state != "running", [r.state for r in runs.values()]
 
 
@@ -141,7 +141,7 @@ def states():
     assert state(path) == "RUNNING", state(path)
     cli("sweep", "--cancel", path)
     output, _ = agent.communicate(timeout=PATIENCE)
-    assert state(path) == "CANCELED", (state(path), agent.returncode, output)
+    assert agent.returncode == 0 and state(path) == "CANCELED", (state(path), agent.returncode, output)
     assert [r.state for r in wandb.Api().sweep(path).runs] != ["running"]
 
 
